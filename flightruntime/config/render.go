@@ -1,0 +1,153 @@
+package config
+
+import (
+	"fmt"
+	"path"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+)
+
+// References are the objects that a FlightServer names, as they were found.
+type References struct {
+	// ConfigMaps holds, for each ConfigMap that exists, the Digest of each of its keys, of data and binaryData alike.
+	ConfigMaps map[string]map[string]string
+	// Claims holds the PersistentVolumeClaims that exist.
+	Claims map[string]bool
+	// Dirs says where the server finds them.
+	Dirs Dirs
+}
+
+// Dirs says in which directory a server finds what a FlightServer names.
+type Dirs struct {
+	// ConfigMap is the directory with a file for each key of a ConfigMap.
+	ConfigMap func(name string) string
+	// Claim is the root of a PersistentVolumeClaim.
+	Claim func(name string) string
+}
+
+// PodDirs are the mount paths in a pod.
+var PodDirs = Dirs{
+	ConfigMap: func(name string) string { return path.Join("/var/lib/flight/configmaps", name) },
+	Claim:     func(name string) string { return path.Join("/var/lib/flight/claims", name) },
+}
+
+// Names are the ConfigMaps and claims that a FlightServer's datasets name, each once, in the order of the datasets.
+func Names(fs *v1alpha1.FlightServer) (configMaps, claims []string) {
+	seen := map[string]bool{}
+	once := func(names []string, kind, name string) []string {
+		if seen[kind+"/"+name] {
+			return names
+		}
+		seen[kind+"/"+name] = true
+		return append(names, name)
+	}
+	for _, d := range fs.Spec.Datasets {
+		if s := d.Source.ConfigMap; s != nil {
+			configMaps = once(configMaps, "ConfigMap", s.Name)
+		}
+		if s := d.Source.Volume; s != nil {
+			claims = once(claims, "PersistentVolumeClaim", s.ClaimName)
+		}
+	}
+	return configMaps, claims
+}
+
+// Render gives the configuration of a FlightServer's servers, with all defaults filled in. What the FlightServer names and is not there
+// becomes Missing in its dataset, so that the others go on being served. The errors name fields of the FlightServer.
+func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorList) {
+	c := &Config{
+		APIVersion: APIVersion,
+		Kind:       Kind,
+		Name:       fs.Namespace + "/" + fs.Name,
+		Limits:     renderLimits(fs.Spec.Limits),
+	}
+	errs := c.Limits.validate(field.NewPath("spec", "limits"))
+	seen := map[string]bool{}
+	for i, d := range fs.Spec.Datasets {
+		at := field.NewPath("spec", "datasets").Index(i)
+		rendered, renderErrs := renderDataset(at, d, fs.Namespace, refs)
+		errs = append(errs, renderErrs...)
+		if seen[d.Name] {
+			errs = append(errs, field.Duplicate(at.Child("name"), d.Name))
+		}
+		seen[d.Name] = true
+		c.Datasets = append(c.Datasets, rendered)
+	}
+	return c, errs
+}
+
+func renderLimits(l *v1alpha1.Limits) Limits {
+	limits := DefaultLimits()
+	if l == nil {
+		return limits
+	}
+	if l.MaxMessageBytes != nil {
+		limits.MaxMessageBytes = l.MaxMessageBytes.Value()
+	}
+	if l.MaxStreams != nil {
+		limits.MaxStreams = *l.MaxStreams
+	}
+	if l.MaxCallDuration != nil {
+		limits.MaxCallDuration = *l.MaxCallDuration
+	}
+	if l.DrainTimeout != nil {
+		limits.DrainTimeout = *l.DrainTimeout
+	}
+	return limits
+}
+
+func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs References) (Dataset, field.ErrorList) {
+	out := Dataset{Name: d.Name, Description: d.Description, Format: string(d.Format)}
+	name, ok := "", true
+	switch s := d.Source; {
+	case s.Inline != nil:
+		out.Inline = &Inline{Data: s.Inline.Data}
+	case s.ConfigMap != nil:
+		name = s.ConfigMap.Key
+		out.Files, out.Missing = configMapFiles(s.ConfigMap, namespace, refs)
+	case s.Volume != nil:
+		name = s.Volume.Path
+		out.Files, out.Missing = volumeFiles(s.Volume, namespace, refs)
+		out.RefreshInterval = refreshInterval(d.Refresh)
+		if errs := ValidatePath(at.Child("source", "volume", "path"), s.Volume.Path); len(errs) > 0 {
+			return out, errs
+		}
+	default:
+		return out, field.ErrorList{field.Required(at.Child("source"), "set exactly one of inline, configMap and volume")}
+	}
+	if out.Format == "" {
+		if out.Format, ok = FormatByExtension(name); !ok {
+			return out, field.ErrorList{field.Required(at.Child("format"), fmt.Sprintf("the format cannot be told from %q: set one of %v", name, formats))}
+		}
+	}
+	return out, nil
+}
+
+func configMapFiles(s *v1alpha1.ConfigMapSource, namespace string, refs References) (*Files, string) {
+	keys, ok := refs.ConfigMaps[s.Name]
+	if !ok {
+		return nil, fmt.Sprintf("ConfigMap %s/%s does not exist: create it with the key %q", namespace, s.Name, s.Key)
+	}
+	digest, ok := keys[s.Key]
+	if !ok {
+		return nil, fmt.Sprintf("ConfigMap %s/%s has no key %q: add it", namespace, s.Name, s.Key)
+	}
+	return &Files{Root: refs.Dirs.ConfigMap(s.Name), Path: s.Key, SHA256: digest}, ""
+}
+
+func volumeFiles(s *v1alpha1.VolumeSource, namespace string, refs References) (*Files, string) {
+	if !refs.Claims[s.ClaimName] {
+		return nil, fmt.Sprintf("PersistentVolumeClaim %s/%s does not exist: create it", namespace, s.ClaimName)
+	}
+	return &Files{Root: refs.Dirs.Claim(s.ClaimName), Path: s.Path}, ""
+}
+
+func refreshInterval(r *v1alpha1.Refresh) metav1.Duration {
+	if r == nil || r.Interval == nil {
+		return metav1.Duration{Duration: DefaultRefreshInterval}
+	}
+	return *r.Interval
+}
