@@ -1,0 +1,63 @@
+package flightruntime
+
+import "time"
+
+// Names of the actions that the bundled server answers.
+const (
+	ActionHealthCheck = "HealthCheck"
+	ActionStatus      = "Status"
+	ActionRefresh     = "Refresh"
+)
+
+// Health is the answer to the HealthCheck action: one result, as JSON.
+type Health struct {
+	Status  HealthStatus `json:"status"`
+	Version string       `json:"version"`
+	// ConfigHash identifies the configuration that is served: the hash of the bytes of runtime.yaml.
+	ConfigHash string `json:"configHash"`
+	// ConfigError says why a newer configuration is not served; the one of ConfigHash goes on being served.
+	ConfigError string `json:"configError,omitempty"`
+	// ActiveStreams counts the calls that are running, this one not among them.
+	ActiveStreams int             `json:"activeStreams"`
+	Datasets      []DatasetHealth `json:"datasets"`
+}
+
+// HealthStatus says whether a server serves.
+type HealthStatus string
+
+// Values of HealthStatus.
+const (
+	Serving    HealthStatus = "SERVING"
+	NotServing HealthStatus = "NOT_SERVING"
+)
+
+// DatasetHealth is how one dataset fares on one server.
+type DatasetHealth struct {
+	Name  string       `json:"name"`
+	State DatasetState `json:"state"`
+	// Rows, Bytes and Files of the version that is served.
+	Rows  int64 `json:"rows"`
+	Bytes int64 `json:"bytes"`
+	Files int   `json:"files"`
+	// SchemaFingerprint is equal for equal schemas; empty while nothing is served.
+	SchemaFingerprint string `json:"schemaFingerprint,omitempty"`
+	// RefreshedAt is when the served version was read.
+	RefreshedAt time.Time `json:"refreshedAt,omitzero"`
+	// Message says what is wrong, and the mend.
+	Message string `json:"message,omitempty"`
+}
+
+// DatasetState is how a dataset fares on a server.
+type DatasetState string
+
+// Values of DatasetState.
+const (
+	// DatasetReady: the newest version is served.
+	DatasetReady DatasetState = "Ready"
+	// DatasetLoading: the first version, or one that a new configuration asks for, is being read.
+	DatasetLoading DatasetState = "Loading"
+	// DatasetDegraded: the newest version cannot be read, the one before is served.
+	DatasetDegraded DatasetState = "Degraded"
+	// DatasetFailed: no version can be served.
+	DatasetFailed DatasetState = "Failed"
+)

@@ -1,0 +1,70 @@
+package wire
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+)
+
+// batchBytes is about how many bytes a batch takes on the wire: of the rows that it holds, not of the buffers that these are a slice of.
+// Dictionaries are left out, for they are sent once.
+func batchBytes(batch arrow.RecordBatch) int64 {
+	var n int64
+	for _, column := range batch.Columns() {
+		n += arrayBytes(column)
+	}
+	return n
+}
+
+func arrayBytes(a arrow.Array) int64 {
+	rows := int64(a.Len())
+	if rows == 0 {
+		return 0
+	}
+	n := int64(0)
+	if a.NullN() > 0 {
+		n = (rows + 7) / 8
+	}
+	switch a := a.(type) {
+	case *array.Null:
+		return 0
+	case *array.String:
+		return n + 4*rows + int64(a.ValueOffset(a.Len())-a.ValueOffset(0))
+	case *array.Binary:
+		return n + 4*rows + a.ValueOffset64(a.Len()) - a.ValueOffset64(0)
+	case *array.LargeString:
+		return n + 8*rows + a.ValueOffset(a.Len()) - a.ValueOffset(0)
+	case *array.LargeBinary:
+		return n + 8*rows + a.ValueOffset64(a.Len()) - a.ValueOffset64(0)
+	case *array.Struct:
+		for i := range a.NumField() {
+			n += arrayBytes(a.Field(i))
+		}
+		return n
+	case array.ExtensionArray:
+		return arrayBytes(a.Storage())
+	case *array.FixedSizeList:
+		from, _ := a.ValueOffsets(0)
+		_, to := a.ValueOffsets(a.Len() - 1)
+		return n + childBytes(a.ListValues(), from, to)
+	case *array.ListView, *array.LargeListView: // their rows need not lie one after the other
+		return int64(a.Data().SizeInBytes())
+	case array.ListLike: // lists, large lists, maps: an offset a row, of 8 bytes at most
+		from, _ := a.ValueOffsets(0)
+		_, to := a.ValueOffsets(a.Len() - 1)
+		return n + 8*rows + childBytes(a.ListValues(), from, to)
+	}
+	if width, ok := a.DataType().(arrow.FixedWidthDataType); ok {
+		return n + rows*int64(width.BitWidth())/8
+	}
+	// String views, unions and run-end encodings: their buffers as a whole, which is never too little.
+	return int64(a.Data().SizeInBytes())
+}
+
+func childBytes(values arrow.Array, from, to int64) int64 {
+	if to <= from {
+		return 0
+	}
+	slice := array.NewSlice(values, from, to)
+	defer slice.Release()
+	return arrayBytes(slice)
+}

@@ -1,0 +1,101 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// TargetMessageBytes is the size near which batches are cut: clients in Go and Rust take at most 4 MiB a message by default, and from
+// 512 KiB on a larger message is not faster.
+const TargetMessageBytes = 1 << 20
+
+// MessageSender is the sending half of a gRPC stream whose server uses Codec.
+type MessageSender interface{ SendMsg(m any) error }
+
+// Writer sends record batches of one schema as FlightData. It is not safe for use by several goroutines.
+type Writer struct {
+	schema *arrow.Schema
+	ipc    *ipc.Writer
+	out    *payloadSender
+}
+
+// NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
+// batches. No message will exceed maxMessageBytes.
+func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, opts ...ipc.Option) (*Writer, error) {
+	out := &payloadSender{stream: stream, limit: maxMessageBytes}
+	payload := ipc.GetSchemaPayload(schema, memory.DefaultAllocator)
+	defer payload.Release()
+	if err := out.WritePayload(payload); err != nil {
+		return nil, err
+	}
+	out.schemaSent = true
+	opts = append([]ipc.Option{ipc.WithSchema(schema)}, opts...)
+	return &Writer{schema: schema, ipc: ipc.NewWriterWithPayloadWriter(out, opts...), out: out}, nil
+}
+
+// Write sends a batch, in several messages where it is large. The batch may be released as soon as Write returns.
+func (w *Writer) Write(batch arrow.RecordBatch) error {
+	rows := batch.NumRows()
+	step := rowsPerMessage(batch)
+	if step >= rows {
+		return w.ipc.Write(batch)
+	}
+	for from := int64(0); from < rows; from += step {
+		if err := w.writeSlice(batch, from, min(from+step, rows)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Writer) writeSlice(batch arrow.RecordBatch, from, to int64) error {
+	slice := batch.NewSlice(from, to)
+	defer slice.Release()
+	return w.ipc.Write(slice)
+}
+
+// Close releases what the writer holds. It sends nothing: the end of the stream is the end of the call.
+func (w *Writer) Close() error { return w.ipc.Close() }
+
+// rowsPerMessage is how many rows of a batch make a message near the target, at least one.
+func rowsPerMessage(batch arrow.RecordBatch) int64 {
+	rows := batch.NumRows()
+	size := batchBytes(batch)
+	if rows == 0 || size <= TargetMessageBytes {
+		return max(rows, 1)
+	}
+	pieces := (size + TargetMessageBytes - 1) / TargetMessageBytes
+	return max((rows+pieces-1)/pieces, 1)
+}
+
+// payloadSender is the ipc.PayloadWriter that sends each payload as one message.
+type payloadSender struct {
+	stream     MessageSender
+	limit      int
+	schemaSent bool
+	started    bool
+}
+
+func (s *payloadSender) Start() error { return nil }
+func (s *payloadSender) Close() error { return nil }
+
+func (s *payloadSender) WritePayload(p ipc.Payload) error {
+	if s.schemaSent && !s.started {
+		s.started = true // the ipc.Writer's own first payload is the schema, which NewWriter has sent
+		return nil
+	}
+	f, err := encodeFrame(p, nil)
+	if err != nil {
+		return err
+	}
+	if f.size > s.limit {
+		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
+			"a message of %d bytes exceeds the limit of %d: a single row or dictionary is that large; raise limits.maxMessageBytes", f.size, s.limit))
+	}
+	return s.stream.SendMsg(f)
+}
