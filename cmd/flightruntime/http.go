@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+)
+
+// longestFirstLoad is how long a server waits for its datasets before it takes calls all the same: what is read by then is not to wait
+// for one dataset that takes long.
+const longestFirstLoad = 30 * time.Second
+
+// readiness tells whether a server wants calls.
+type readiness struct{ loaded, draining atomic.Bool }
+
+// newReadiness is ready once each dataset of the catalog has been read or could not be, and no later than longestFirstLoad from now.
+func newReadiness(ctx context.Context, c *catalog.Catalog) *readiness {
+	r := &readiness{}
+	go func() {
+		bound, cancel := context.WithTimeout(ctx, longestFirstLoad)
+		defer cancel()
+		_ = c.Attempted(bound) // late or not, it is time
+		r.loaded.Store(true)
+	}()
+	return r
+}
+
+func (r *readiness) drain() { r.draining.Store(true) }
+
+func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case r.draining.Load():
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+	case !r.loaded.Load():
+		http.Error(w, "datasets are being read for the first time", http.StatusServiceUnavailable)
+	default:
+		fmt.Fprintln(w, "ok")
+	}
+}
+
+// serveHTTP answers until ctx is done.
+func serveHTTP(ctx context.Context, address string, m *metrics, ready *readiness) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /readyz", ready)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP at %s: %w", address, err)
+	case <-ctx.Done():
+	}
+	return server.Close()
+}

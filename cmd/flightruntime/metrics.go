@@ -1,0 +1,68 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc/status"
+
+	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/datasets"
+)
+
+// metrics are what /metrics tells.
+type metrics struct {
+	registry *prometheus.Registry
+	calls    *prometheus.HistogramVec
+}
+
+func newMetrics(service *datasets.Service) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "flight_call_duration_seconds",
+			Help:    "Time that calls took, by Flight method and gRPC code.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 11), // 0.5 ms to 9 min
+		}, []string{"method", "code"}),
+	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.calls, healthCollector{service})
+	return m
+}
+
+func (m *metrics) observe(method string, err error, took time.Duration) {
+	m.calls.WithLabelValues(method, status.Code(err).String()).Observe(took.Seconds())
+}
+
+var (
+	activeCalls  = prometheus.NewDesc("flight_active_calls", "Flight calls that are running.", nil, nil)
+	datasetRows  = prometheus.NewDesc("flight_dataset_rows", "Rows of the version of a dataset that is served.", []string{"dataset"}, nil)
+	datasetBytes = prometheus.NewDesc("flight_dataset_bytes", "Bytes of the files of the version that is served.", []string{"dataset"}, nil)
+	datasetRead  = prometheus.NewDesc("flight_dataset_refreshed_timestamp_seconds", "When the version that is served was read.", []string{"dataset"}, nil)
+	datasetState = prometheus.NewDesc("flight_dataset_state", "1 for the state that a dataset is in.", []string{"dataset", "state"}, nil)
+)
+
+// healthCollector tells in metrics what HealthCheck tells.
+type healthCollector struct{ service *datasets.Service }
+
+func (c healthCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{activeCalls, datasetRows, datasetBytes, datasetRead, datasetState} {
+		descs <- d
+	}
+}
+
+func (c healthCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	h := c.service.Health()
+	gauge(activeCalls, float64(h.ActiveStreams))
+	for _, d := range h.Datasets {
+		gauge(datasetState, 1, d.Name, string(d.State))
+		if d.State == flightruntime.DatasetReady || d.State == flightruntime.DatasetDegraded {
+			gauge(datasetRows, float64(d.Rows), d.Name)
+			gauge(datasetBytes, float64(d.Bytes), d.Name)
+			gauge(datasetRead, float64(d.RefreshedAt.Unix()), d.Name)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/datasets"
+)
+
+// serveFlags are the settings of the serve command.
+type serveFlags struct {
+	configFile   string
+	manifestFile string
+	serverName   string
+	volumes      map[string]string
+	listen       string
+	http         string
+	drainDelay   time.Duration
+	logFormat    string
+	logLevel     slog.Level
+}
+
+func serveCommand() *cobra.Command {
+	var f serveFlags
+	logLevel := "info"
+	cmd := &cobra.Command{
+		Use:   "serve (-f MANIFESTS | --config RUNTIME_YAML)",
+		Short: "Serve the datasets of a FlightServer until a signal comes",
+		Example: `  # Without a cluster: a FlightServer manifest, the claim "data" being a folder
+  flightruntime serve -f config/samples/quickstart.yaml --volume data=./data --listen grpc://127.0.0.1:0`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.logLevel.UnmarshalText([]byte(logLevel)); err != nil {
+				return fmt.Errorf("--log-level %q: expected debug, info, warn or error", logLevel)
+			}
+			return serve(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.configFile, "config", "", "the configuration that the operator renders (runtime.yaml); it is followed as it changes")
+	flags.StringVarP(&f.manifestFile, "file", "f", "", "manifests: a FlightServer and the ConfigMaps that it names; the file is followed as it changes")
+	flags.StringVar(&f.serverName, "name", "", "with -f, the FlightServer to serve where the file holds several")
+	flags.StringToStringVar(&f.volumes, "volume", nil, "with -f, `CLAIM=DIR`: the folder that stands for a PersistentVolumeClaim; repeatable")
+	flags.StringVar(&f.listen, "listen", "grpc://0.0.0.0:8815", "where to listen; port 0 takes a free one")
+	flags.StringVar(&f.http, "http", "", "address of /metrics, /livez and /readyz in plain HTTP, for instance :8080; none if left out")
+	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "time between telling that no new calls are wanted and refusing them")
+	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	flags.StringVar(&logLevel, "log-level", logLevel, "debug, info, warn or error")
+	cmd.MarkFlagsOneRequired("config", "file")
+	cmd.MarkFlagsMutuallyExclusive("config", "file")
+	cmd.MarkFlagsMutuallyExclusive("config", "volume")
+	cmd.MarkFlagsMutuallyExclusive("config", "name")
+	return cmd
+}
+
+func newLogger(f serveFlags, w io.Writer) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: f.logLevel}
+	switch f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	default:
+		return nil, fmt.Errorf("--log-format %q: expected text or json", f.logFormat)
+	}
+}
+
+// configSource is a file that configurations come from.
+type configSource struct {
+	path string
+	// parse gives the configuration that the file's content stands for, and the bytes of its runtime.yaml.
+	parse func(raw []byte) (*config.Config, []byte, error)
+}
+
+// serve runs until ctx is done and the running calls have ended.
+func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
+	log, err := newLogger(f, stderr)
+	if err != nil {
+		return err
+	}
+	source := configSource{path: f.configFile, parse: parseRuntimeYAML}
+	if f.manifestFile != "" {
+		m, err := newManifest(f)
+		if err != nil {
+			return err
+		}
+		defer m.close()
+		source = configSource{path: f.manifestFile, parse: m.render}
+	}
+	first, raw, err := source.read()
+	if err != nil {
+		return err
+	}
+
+	datasetsCatalog := catalog.New(log)
+	defer datasetsCatalog.Close()
+	var server *flightruntime.Server
+	service := datasets.New(datasetsCatalog, func() int { return server.ActiveCalls() })
+	metrics := newMetrics(service)
+	server, err = flightruntime.NewServer(f.listen, service, flightruntime.ServerOptions{
+		MaxMessageBytes: int(first.Limits.MaxMessageBytes),
+		MaxStreams:      uint32(first.Limits.MaxStreams),
+		MaxCallDuration: first.Limits.MaxCallDuration.Duration,
+		Logger:          log,
+		Observer:        metrics.observe,
+	})
+	if err != nil {
+		return err
+	}
+	service.Load(first, raw)
+	ready := newReadiness(ctx, datasetsCatalog)
+
+	// What watches the server, and lets it be watched, goes on until it is drained.
+	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(server.Serve)
+	if f.http != "" {
+		group.Go(func() error { return serveHTTP(background, f.http, metrics, ready) })
+	}
+	group.Go(func() error {
+		source.follow(background, service, log)
+		return nil
+	})
+	group.Go(func() error {
+		defer endBackground()
+		<-groupCtx.Done()
+		drain(f, first.Limits.DrainTimeout.Duration, server, service, ready, log)
+		return nil
+	})
+	fmt.Fprintf(stdout, "listening on %s\n", server.Location())
+	log.Info("serving", "name", first.Name, "location", server.Location().String(), "datasets", len(first.Datasets), "configHash", config.Hash(raw))
+	return group.Wait()
+}
+
+// drain tells that no new calls are wanted, then lets the running ones end.
+func drain(f serveFlags, timeout time.Duration, server *flightruntime.Server, service *datasets.Service, ready *readiness, log *slog.Logger) {
+	log.Info("draining", "activeCalls", server.ActiveCalls(), "delay", f.drainDelay.String(), "timeout", timeout.String())
+	ready.drain()
+	service.Drain()
+	server.SetServing(false)
+	time.Sleep(f.drainDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		log.Warn("drained", "error", err)
+		return
+	}
+	log.Info("drained")
+}
+
+func parseRuntimeYAML(raw []byte) (*config.Config, []byte, error) {
+	c, err := config.Parse(raw)
+	return c, raw, err
+}
+
+func (s configSource) read() (*config.Config, []byte, error) {
+	raw, err := os.ReadFile(s.path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	c, rendered, err := s.parse(raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", s.path, err)
+	}
+	return c, rendered, nil
+}
+
+// follow loads what the file becomes, until ctx is done. What cannot be read or breaks a rule leaves the last good configuration in place.
+func (s configSource) follow(ctx context.Context, service *datasets.Service, log *slog.Logger) {
+	config.Watch(ctx, s.path, func(raw []byte, err error) {
+		if err == nil {
+			var c *config.Config
+			if c, raw, err = s.parse(raw); err == nil {
+				if service.Load(c, raw) {
+					log.Info("configuration loaded", "configHash", config.Hash(raw), "datasets", len(c.Datasets))
+				}
+				return
+			}
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return // between two versions of a mounted ConfigMap
+		}
+		log.Error("the newer configuration is not served", "error", err)
+		service.Reject(fmt.Errorf("%s: %s", s.path, strings.TrimSpace(err.Error())))
+	})
+}

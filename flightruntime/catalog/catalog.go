@@ -1,0 +1,164 @@
+// Package catalog is the live set of datasets. Each has a snapshot that calls read from; a newer version is read beside it and takes its
+// place in one step. What cannot be read leaves the snapshot before in place, and says why.
+package catalog
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+)
+
+// Catalog is the live set of datasets. Its methods are safe for use by several goroutines.
+type Catalog struct {
+	log     *slog.Logger
+	ctx     context.Context // of the goroutines that load datasets
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	loading chan struct{} // as many places as datasets that are read at a time
+
+	mu       sync.RWMutex
+	names    []string // sorted
+	datasets map[string]*dataset
+}
+
+// New makes an empty catalog. Close releases it.
+func New(log *slog.Logger) *Catalog {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Catalog{
+		log: log, ctx: ctx, stop: stop, loading: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		datasets: map[string]*dataset{},
+	}
+}
+
+// Close ends loading and waits until it has. Snapshots go on being readable.
+func (c *Catalog) Close() {
+	c.stop()
+	c.running.Wait()
+}
+
+// Apply makes the catalog hold the given datasets and no others. It does not wait: each dataset's Status tells how far it is.
+func (c *Catalog) Apply(datasets []config.Dataset) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := make(map[string]*dataset, len(datasets))
+	names := make([]string, 0, len(datasets))
+	for _, spec := range datasets {
+		d, ok := c.datasets[spec.Name]
+		if ok {
+			d.update(spec)
+		} else {
+			d = newDataset(c, spec)
+		}
+		next[spec.Name] = d
+		names = append(names, spec.Name)
+	}
+	for name, d := range c.datasets {
+		if next[name] == nil {
+			d.stop()
+			c.log.Info("dataset removed", "dataset", name)
+		}
+	}
+	slices.Sort(names)
+	c.names, c.datasets = names, next
+}
+
+// Snapshot is what is served under a name now. The error is a *NotFoundError or an *UnavailableError.
+func (c *Catalog) Snapshot(name string) (*Snapshot, error) {
+	c.mu.RLock()
+	d, names := c.datasets[name], c.names
+	c.mu.RUnlock()
+	if d == nil {
+		return nil, &NotFoundError{Name: name, Similar: similar(name, names)}
+	}
+	s := d.status()
+	if s.Snapshot == nil {
+		return nil, &UnavailableError{Name: name, Message: s.Message}
+	}
+	return s.Snapshot, nil
+}
+
+// Statuses tells how each dataset fares, by name.
+func (c *Catalog) Statuses() []Status {
+	all := c.all()
+	statuses := make([]Status, len(all))
+	for i, d := range all {
+		statuses[i] = d.status()
+	}
+	return statuses
+}
+
+// Refresh reads a dataset again if it has changed, all of them if name is empty, waits until that is done, and tells how they fare.
+func (c *Catalog) Refresh(ctx context.Context, name string) ([]Status, error) {
+	asked := c.all()
+	if name != "" {
+		c.mu.RLock()
+		d, names := c.datasets[name], c.names
+		c.mu.RUnlock()
+		if d == nil {
+			return nil, &NotFoundError{Name: name, Similar: similar(name, names)}
+		}
+		asked = []*dataset{d}
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(asked))
+	for i, d := range asked {
+		wg.Go(func() { errs[i] = d.refresh(ctx) })
+	}
+	wg.Wait()
+	statuses := make([]Status, len(asked))
+	for i, d := range asked {
+		if errs[i] != nil {
+			return nil, errs[i]
+		}
+		statuses[i] = d.status()
+	}
+	return statuses, nil
+}
+
+// Attempted waits until every dataset that the catalog holds has been read once, or could not be.
+func (c *Catalog) Attempted(ctx context.Context) error {
+	for _, d := range c.all() {
+		select {
+		case <-d.attempted:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) all() []*dataset {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	all := make([]*dataset, len(c.names))
+	for i, name := range c.names {
+		all[i] = c.datasets[name]
+	}
+	return all
+}
+
+// acquire takes one of the places of those that read.
+func (c *Catalog) acquire(ctx context.Context) (release func(), err error) {
+	select {
+	case c.loading <- struct{}{}:
+		return func() { <-c.loading }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *Catalog) logChange(name string, state State, message string, s *Snapshot) {
+	attrs := []any{"dataset", name, "state", state}
+	if s != nil {
+		attrs = append(attrs, "rows", s.Layout.Rows(), "bytes", s.Layout.Bytes(), "files", len(s.Layout.Parts))
+	}
+	if message != "" {
+		c.log.Warn("dataset", append(attrs, "message", message)...)
+		return
+	}
+	c.log.Info("dataset", attrs...)
+}

@@ -1,0 +1,244 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/source"
+)
+
+// State is how a dataset fares.
+type State string
+
+// Values of State; the runtime's health answer carries the same words.
+const (
+	Ready    State = "Ready"
+	Loading  State = "Loading"
+	Degraded State = "Degraded"
+	Failed   State = "Failed"
+)
+
+// Status is how a dataset fares, and what of it is served.
+type Status struct {
+	Name  string
+	State State
+	// Message says what is wrong; empty where nothing is.
+	Message string
+	// Snapshot is what is served, nil if nothing is.
+	Snapshot *Snapshot
+}
+
+// Times between two attempts at what did not succeed: they double from the first to the last.
+const (
+	// A key of a ConfigMap that has not reached the pod yet comes within a fraction of a second once the kubelet was told.
+	notCurrentRetryFirst = 50 * time.Millisecond
+	notCurrentRetryLast  = time.Second
+	// Listing costs little; what was listed and could not be read is not read again before it changes.
+	failedRetryFirst = 250 * time.Millisecond
+	failedRetryLast  = 10 * time.Second
+)
+
+// dataset is one dataset's life: a goroutine that loads it, and what it found.
+type dataset struct {
+	catalog *Catalog
+	stop    context.CancelFunc
+	gone    <-chan struct{} // closed when the catalog holds it no longer
+	// refreshes asks for an attempt now; the channel sent is closed after it.
+	refreshes chan chan struct{}
+	// wake asks for an attempt now and does not wait.
+	wake chan struct{}
+	// attempted is closed when the first attempt has ended, well or not.
+	attempted chan struct{}
+
+	mu       sync.Mutex
+	spec     config.Dataset
+	state    State
+	message  string
+	snapshot *Snapshot
+}
+
+func newDataset(c *Catalog, spec config.Dataset) *dataset {
+	ctx, stop := context.WithCancel(c.ctx)
+	d := &dataset{
+		catalog: c, stop: stop, gone: ctx.Done(),
+		refreshes: make(chan chan struct{}), wake: make(chan struct{}, 1), attempted: make(chan struct{}),
+		spec: spec, state: Loading, message: "being read for the first time",
+	}
+	c.running.Go(func() { d.run(ctx) })
+	return d
+}
+
+// update gives the dataset a new specification. What is served goes on being served until the new one is read.
+func (d *dataset) update(spec config.Dataset) {
+	d.mu.Lock()
+	changed := !reflect.DeepEqual(d.spec, spec)
+	if changed {
+		d.spec, d.state, d.message = spec, Loading, "being read after a change of its configuration"
+	}
+	d.mu.Unlock()
+	if changed {
+		d.poke()
+	}
+}
+
+// poke asks for an attempt now.
+func (d *dataset) poke() {
+	select {
+	case d.wake <- struct{}{}:
+	default: // one is asked for already
+	}
+}
+
+// refresh attempts a load now and waits for its end.
+func (d *dataset) refresh(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case d.refreshes <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.gone:
+		return &NotFoundError{Name: d.status().Name}
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *dataset) status() Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Status{Name: d.spec.Name, State: d.state, Message: d.message, Snapshot: d.snapshot}
+}
+
+func (d *dataset) run(ctx context.Context) {
+	var l loader
+	l.attempt(ctx, d, true)
+	close(d.attempted)
+	for ctx.Err() == nil {
+		timer := time.NewTimer(l.wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			l.attempt(ctx, d, false)
+		case <-d.wake:
+			l.attempt(ctx, d, true)
+		case done := <-d.refreshes:
+			l.attempt(ctx, d, true)
+			close(done)
+		}
+		timer.Stop()
+	}
+}
+
+// loader is what a dataset's goroutine remembers from one attempt to the next.
+type loader struct {
+	failedVersions string // what was listed when reading failed
+	failedErr      error
+	backoff        time.Duration
+	wait           time.Duration // until the next attempt
+}
+
+// attempt brings the dataset up to date. asked is true where somebody asked for it: then even what could not be read, and has not
+// changed since, is read again.
+func (l *loader) attempt(ctx context.Context, d *dataset, asked bool) {
+	d.mu.Lock()
+	spec, current := d.spec, d.snapshot
+	d.mu.Unlock()
+	snapshot, err := l.load(ctx, d, spec, current, asked)
+	if ctx.Err() != nil {
+		return
+	}
+	if !d.record(spec, snapshot, err) {
+		l.wait = 0 // the specification changed meanwhile
+		return
+	}
+	switch {
+	case err == nil:
+		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
+		return
+	case spec.Missing != "":
+		l.backoff, l.wait = 0, never // a new configuration tells when it is there
+		return
+	case errors.Is(err, source.ErrNotCurrent):
+		l.backoff = next(l.backoff, notCurrentRetryFirst, notCurrentRetryLast)
+	default:
+		l.backoff = next(l.backoff, failedRetryFirst, failedRetryLast)
+	}
+	l.wait = l.backoff
+}
+
+// load reads what the specification names, or returns the current snapshot where that is still what it names.
+func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, current *Snapshot, asked bool) (*Snapshot, error) {
+	src, err := sourceOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := src.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	versions := spec.Format + "\n" + versionsOf(objects)
+	switch {
+	case current != nil && current.versions == versions:
+		return current.describedAs(spec), nil
+	case !asked && l.failedErr != nil && l.failedVersions == versions:
+		return nil, l.failedErr
+	}
+	release, err := d.catalog.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	snapshot, err := inspect(ctx, spec, objects, versions, d.poke)
+	if err != nil {
+		l.failedVersions, l.failedErr = versions, err
+		return nil, err
+	}
+	l.failedErr = nil
+	return snapshot, nil
+}
+
+// record keeps the outcome of an attempt, unless the specification has changed since it began.
+func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !reflect.DeepEqual(d.spec, spec) {
+		return false
+	}
+	was := d.state
+	switch {
+	case err == nil:
+		d.snapshot, d.state, d.message = snapshot, Ready, ""
+	case errors.Is(err, source.ErrNotCurrent):
+		d.state, d.message = Loading, err.Error()
+	case d.snapshot != nil:
+		d.state, d.message = Degraded, "the version before is served, for the newest cannot be read: "+err.Error()
+	default:
+		d.state, d.message = Failed, err.Error()
+	}
+	if d.state != was {
+		d.catalog.logChange(d.spec.Name, d.state, d.message, d.snapshot)
+	}
+	return true
+}
+
+// never is longer than any process runs.
+const never = 100 * 365 * 24 * time.Hour
+
+func orNever(d time.Duration) time.Duration {
+	if d <= 0 {
+		return never
+	}
+	return d
+}
+
+func next(last, first, longest time.Duration) time.Duration {
+	return min(max(2*last, first), longest)
+}

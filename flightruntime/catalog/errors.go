@@ -1,0 +1,90 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/flight-operator/flight-operator/flightruntime/source"
+)
+
+// NotFoundError: there is no dataset of that name.
+type NotFoundError struct {
+	Name string
+	// Similar is the name of a dataset that may have been meant, if there is one.
+	Similar string
+}
+
+func (e *NotFoundError) Error() string {
+	if e.Similar != "" {
+		return fmt.Sprintf("there is no dataset %q: did you mean %q?", e.Name, e.Similar)
+	}
+	return fmt.Sprintf("there is no dataset %q: ListFlights tells which there are", e.Name)
+}
+
+// UnavailableError: the dataset is configured, and no version of it can be served now.
+type UnavailableError struct {
+	Name string
+	// Message says why.
+	Message string
+}
+
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("dataset %q cannot be served now: %s", e.Name, e.Message)
+}
+
+// ChangedError: an object changed between the snapshot and the read.
+type ChangedError struct {
+	Name string
+	Err  error
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("dataset %q changed while it was read, ask again: %v", e.Name, e.Err)
+}
+
+func (e *ChangedError) Unwrap() error { return e.Err }
+
+func (s *Snapshot) readError(err error) error {
+	if errors.Is(err, source.ErrChanged) {
+		s.changed()
+		return &ChangedError{Name: s.Name, Err: err}
+	}
+	return err
+}
+
+// similar is the name among those given that is at most two edits away from the one asked for, or differs in case alone.
+func similar(name string, names []string) string {
+	best, bestDistance := "", 3
+	for _, candidate := range names {
+		if d := editDistance(strings.ToLower(name), candidate); d < bestDistance && d < len(candidate) {
+			best, bestDistance = candidate, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's. Names are at most 63 bytes, so a longer argument is as far as can be.
+func editDistance(a, b string) int {
+	const longest = 64
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,107 @@
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/flightruntime/source"
+)
+
+// Snapshot is one version of a dataset. It never changes: a call that began with it ends with it.
+type Snapshot struct {
+	Name        string
+	Description string
+	// FormatName is the name of the format, as manifests spell it.
+	FormatName string
+	Layout     *format.Layout
+	// SchemaIPC is the schema as Flight messages carry it.
+	SchemaIPC []byte
+	// SchemaFingerprint is equal for equal schemas, metadata included.
+	SchemaFingerprint string
+	// ReadAt is when the objects were inspected.
+	ReadAt time.Time
+
+	format   format.Format
+	versions string
+	// changed is told when an object turns out not to be the one that was inspected.
+	changed func()
+}
+
+// inspect makes a snapshot of the objects as they are.
+func inspect(ctx context.Context, spec config.Dataset, objects []source.Object, versions string, changed func()) (snapshot *Snapshot, err error) {
+	defer func() { // package format turns its libraries' panics into errors; were one to escape, one dataset is to fail and not the server
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading failed: %v", p)
+		}
+	}()
+	f, err := format.Lookup(spec.Format)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := f.Inspect(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	schema := flight.SerializeSchema(layout.Schema, memory.DefaultAllocator)
+	sum := sha256.Sum256(schema)
+	return &Snapshot{
+		Name:              spec.Name,
+		Description:       spec.Description,
+		FormatName:        spec.Format,
+		Layout:            layout,
+		SchemaIPC:         schema,
+		SchemaFingerprint: hex.EncodeToString(sum[:8]),
+		ReadAt:            time.Now(),
+		format:            f,
+		versions:          versions,
+		changed:           changed,
+	}, nil
+}
+
+// Read yields the record batches of all objects, in order. The rules are those of format.Format's Read. An object that is no longer the
+// one of the snapshot is a *ChangedError; the catalog then takes a new snapshot by itself.
+func (s *Snapshot) Read(ctx context.Context, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for part := range s.Layout.Parts {
+			for batch, err := range s.format.Read(ctx, s.Layout, part, opts) {
+				if err != nil {
+					yield(nil, s.readError(err))
+					return
+				}
+				if !yield(batch, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// describedAs is the snapshot under a specification that reads the same objects in the same way.
+func (s *Snapshot) describedAs(spec config.Dataset) *Snapshot {
+	if s.Description == spec.Description {
+		return s
+	}
+	described := *s
+	described.Description = spec.Description
+	return &described
+}
+
+// versionsOf identifies what was listed: equal for the same objects with the same bytes.
+func versionsOf(objects []source.Object) string {
+	var b strings.Builder
+	for _, o := range objects {
+		fmt.Fprintf(&b, "%q %q\n", o.Name(), o.Version())
+	}
+	return b.String()
+}

@@ -1,0 +1,22 @@
+package catalog
+
+import (
+	"errors"
+
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/source"
+)
+
+// sourceOf is where a dataset's bytes are. A dataset whose source does not exist is an error with the operator's message.
+func sourceOf(spec config.Dataset) (source.Source, error) {
+	switch {
+	case spec.Missing != "":
+		return nil, errors.New(spec.Missing)
+	case spec.Inline != nil:
+		return source.NewInline(spec.Name, []byte(spec.Inline.Data)), nil
+	case spec.Files.SHA256 != "":
+		return source.NewVerified(spec.Files.Root, spec.Files.Path, spec.Files.SHA256), nil
+	default:
+		return source.NewFiles(spec.Files.Root, spec.Files.Path), nil
+	}
+}
