@@ -61,7 +61,7 @@ func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorLis
 	c := &Config{
 		APIVersion: APIVersion,
 		Kind:       Kind,
-		Name:       fs.Namespace + "/" + fs.Name,
+		Name:       path.Join(fs.Namespace, fs.Name),
 		Limits:     renderLimits(fs.Spec.Limits),
 	}
 	errs := c.Limits.validate(field.NewPath("spec", "limits"))
@@ -129,18 +129,18 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 func configMapFiles(s *v1alpha1.ConfigMapSource, namespace string, refs References) (*Files, string) {
 	keys, ok := refs.ConfigMaps[s.Name]
 	if !ok {
-		return nil, fmt.Sprintf("ConfigMap %s/%s does not exist: create it with the key %q", namespace, s.Name, s.Key)
+		return nil, fmt.Sprintf("ConfigMap %s does not exist: create it with the key %q", path.Join(namespace, s.Name), s.Key)
 	}
 	digest, ok := keys[s.Key]
 	if !ok {
-		return nil, fmt.Sprintf("ConfigMap %s/%s has no key %q: add it", namespace, s.Name, s.Key)
+		return nil, fmt.Sprintf("ConfigMap %s has no key %q: add it", path.Join(namespace, s.Name), s.Key)
 	}
 	return &Files{Root: refs.Dirs.ConfigMap(s.Name), Path: s.Key, SHA256: digest}, ""
 }
 
 func volumeFiles(s *v1alpha1.VolumeSource, namespace string, refs References) (*Files, string) {
 	if !refs.Claims[s.ClaimName] {
-		return nil, fmt.Sprintf("PersistentVolumeClaim %s/%s does not exist: create it", namespace, s.ClaimName)
+		return nil, fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it", path.Join(namespace, s.ClaimName))
 	}
 	return &Files{Root: refs.Dirs.Claim(s.ClaimName), Path: s.Path}, ""
 }

@@ -28,13 +28,13 @@ func arrayBytes(a arrow.Array) int64 {
 	case *array.Null:
 		return 0
 	case *array.String:
-		return n + 4*rows + int64(a.ValueOffset(a.Len())-a.ValueOffset(0))
+		return n + 4*rows + int64(len(a.ValueBytes()))
 	case *array.Binary:
-		return n + 4*rows + a.ValueOffset64(a.Len()) - a.ValueOffset64(0)
+		return n + 4*rows + int64(len(a.ValueBytes()))
 	case *array.LargeString:
-		return n + 8*rows + a.ValueOffset(a.Len()) - a.ValueOffset(0)
+		return n + 8*rows + int64(len(a.ValueBytes()))
 	case *array.LargeBinary:
-		return n + 8*rows + a.ValueOffset64(a.Len()) - a.ValueOffset64(0)
+		return n + 8*rows + int64(len(a.ValueBytes()))
 	case *array.Struct:
 		for i := range a.NumField() {
 			n += arrayBytes(a.Field(i))

@@ -1,0 +1,15 @@
+# Shared by the scripts in this folder, which source it. shellcheck shell=bash
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# step TEXT: what is being done, with the time since the script began.
+step() { printf '\033[1m[%3ds] %s\033[0m\n' "$SECONDS" "$*"; }
+
+# die TEXT: what is wrong and the mend.
+die() { echo "error: $*" >&2; exit 1; }
+
+# quietly LOG COMMAND...: runs a command whose output matters only if it fails.
+quietly() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; die "failed: $*"; }
+}
