@@ -24,7 +24,10 @@ type FlightServer struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   FlightServerSpec   `json:"spec"`
+	Spec FlightServerSpec `json:"spec"`
+	// The default is never an observed generation: until the operator has looked at a FlightServer, kstatus sees it in progress.
+	//
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status FlightServerStatus `json:"status,omitempty"`
 }
 
@@ -90,7 +93,9 @@ type Suspend string
 
 // Values of Suspend.
 const (
-	SuspendNone           Suspend = "None"
+	// SuspendNone: the operator does its work.
+	SuspendNone Suspend = "None"
+	// SuspendReconciliation: the operator leaves the FlightServer and all that it owns as they are.
 	SuspendReconciliation Suspend = "Reconciliation"
 )
 
@@ -100,10 +105,15 @@ type Format string
 
 // Values of Format.
 const (
-	FormatParquet     Format = "Parquet"
-	FormatCSV         Format = "CSV"
-	FormatJSON        Format = "JSON"
-	FormatArrowFile   Format = "ArrowFile"
+	// FormatParquet: Apache Parquet.
+	FormatParquet Format = "Parquet"
+	// FormatCSV: comma-separated values with a header, as pyarrow.csv.read_csv reads them.
+	FormatCSV Format = "CSV"
+	// FormatJSON: an object a line, as pyarrow.json.read_json reads them, or one array of objects.
+	FormatJSON Format = "JSON"
+	// FormatArrowFile: Arrow's IPC file format (Feather V2).
+	FormatArrowFile Format = "ArrowFile"
+	// FormatArrowStream: Arrow's IPC streaming format.
 	FormatArrowStream Format = "ArrowStream"
 )
 
@@ -328,16 +338,22 @@ type Volume struct {
 	// +optional
 	Access VolumeAccess `json:"access,omitempty"`
 
+	// Files of a ConfigMap.
 	// +optional
 	ConfigMap *corev1.ConfigMapVolumeSource `json:"configMap,omitempty"`
+	// Files of a Secret.
 	// +optional
 	Secret *corev1.SecretVolumeSource `json:"secret,omitempty"`
+	// An empty folder that lives as long as the pod.
 	// +optional
 	EmptyDir *corev1.EmptyDirVolumeSource `json:"emptyDir,omitempty"`
+	// A PersistentVolumeClaim.
 	// +optional
 	PersistentVolumeClaim *corev1.PersistentVolumeClaimVolumeSource `json:"persistentVolumeClaim,omitempty"`
+	// A volume of a CSI driver that lives as long as the pod.
 	// +optional
 	CSI *corev1.CSIVolumeSource `json:"csi,omitempty"`
+	// Files of several ConfigMaps, Secrets, fields and tokens.
 	// +optional
 	Projected *corev1.ProjectedVolumeSource `json:"projected,omitempty"`
 }
@@ -348,7 +364,9 @@ type VolumeAccess string
 
 // Values of VolumeAccess.
 const (
-	VolumeReadOnly  VolumeAccess = "ReadOnly"
+	// VolumeReadOnly: the container can read.
+	VolumeReadOnly VolumeAccess = "ReadOnly"
+	// VolumeReadWrite: the container can read and write.
 	VolumeReadWrite VolumeAccess = "ReadWrite"
 )
 
@@ -415,6 +433,7 @@ type FlightServerStatus struct {
 	// Counts over all servers and datasets.
 	// +optional
 	Summary Summary `json:"summary,omitempty"`
+	// Ready, Available, DatasetsReady and Reachable; Reconciling and Stalled while they hold. docs/conditions.md says what each reason means.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -469,7 +488,9 @@ const (
 
 // DatasetStatus is how one dataset fares.
 type DatasetStatus struct {
-	Name  string       `json:"name"`
+	// Name of the dataset in the specification.
+	Name string `json:"name"`
+	// State over all servers: the worst of them counts.
 	State DatasetState `json:"state"`
 	// Rows served; absent while unknown.
 	// +optional
@@ -510,7 +531,9 @@ const (
 // ServerStatus is what the operator knows of one server. It is written when a server's state changes, not on each probe: an idle
 // cluster sees no writes. Live figures are in the metrics.
 type ServerStatus struct {
-	Pod   string      `json:"pod"`
+	// Name of the pod.
+	Pod string `json:"pod"`
+	// What the operator's probes found.
 	State ServerState `json:"state"`
 	// When the probe was made that this speaks of.
 	// +optional

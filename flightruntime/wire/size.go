@@ -46,8 +46,29 @@ func arrayBytes(a arrow.Array) int64 {
 		from, _ := a.ValueOffsets(0)
 		_, to := a.ValueOffsets(a.Len() - 1)
 		return n + childBytes(a.ListValues(), from, to)
-	case *array.ListView, *array.LargeListView: // their rows need not lie one after the other
-		return int64(a.Data().SizeInBytes())
+	case *array.ListView:
+		from, to := listViewRange(window[int32](a.Data().Buffers()[1], a.Offset(), a.Len()), window[int32](a.Data().Buffers()[2], a.Offset(), a.Len()))
+		return n + 8*rows + childBytes(a.ListValues(), from, to)
+	case *array.LargeListView:
+		from, to := listViewRange(window[int64](a.Data().Buffers()[1], a.Offset(), a.Len()), window[int64](a.Data().Buffers()[2], a.Offset(), a.Len()))
+		return n + 16*rows + childBytes(a.ListValues(), from, to)
+	case *array.SparseUnion:
+		n = rows
+		for i := range a.NumFields() {
+			n += arrayBytes(a.Field(i))
+		}
+		return n
+	case *array.DenseUnion:
+		n = (1 + 4) * rows
+		for i, r := range unionRanges(a.RawTypeCodes()[:a.Len()], a.RawValueOffsets()[:a.Len()], a.UnionType().ChildIDs(), a.NumFields()) {
+			n += childBytes(a.Field(i), r.from, r.to)
+		}
+		return n
+	case *array.RunEndEncoded:
+		first, runs := a.GetPhysicalOffset(), a.GetPhysicalLength()
+		return childBytes(a.RunEndsArr(), int64(first), int64(first+runs)) + childBytes(a.Values(), int64(first), int64(first+runs))
+	case array.ViewLike:
+		return n + viewBytes(a)
 	case array.ListLike: // lists, large lists, maps: an offset a row, of 8 bytes at most
 		from, _ := a.ValueOffsets(0)
 		_, to := a.ValueOffsets(a.Len() - 1)
@@ -56,8 +77,18 @@ func arrayBytes(a arrow.Array) int64 {
 	if width, ok := a.DataType().(arrow.FixedWidthDataType); ok {
 		return n + rows*int64(width.BitWidth())/8
 	}
-	// String views, unions and run-end encodings: their buffers as a whole, which is never too little.
-	return int64(a.Data().SizeInBytes())
+	return int64(a.Data().SizeInBytes()) // no such type is left; as a whole is never too little
+}
+
+// viewBytes are the views, and the values that are too long to stand in them.
+func viewBytes(a array.ViewLike) int64 {
+	n := int64(a.Len() * arrow.ViewHeaderSizeBytes)
+	for i := range a.Len() {
+		if v := a.ValueHeader(i); a.IsValid(i) && !v.IsInline() {
+			n += int64(v.Len())
+		}
+	}
+	return n
 }
 
 func childBytes(values arrow.Array, from, to int64) int64 {

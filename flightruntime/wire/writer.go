@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -19,9 +20,9 @@ type MessageSender interface{ SendMsg(m any) error }
 
 // Writer sends record batches of one schema as FlightData. It is not safe for use by several goroutines.
 type Writer struct {
-	schema *arrow.Schema
-	ipc    *ipc.Writer
-	out    *payloadSender
+	ipc      *ipc.Writer
+	target   int64 // bytes of a message
+	compacts bool  // whether a column is of a type that needsCompact
 }
 
 // NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
@@ -35,15 +36,20 @@ func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, 
 	}
 	out.schemaSent = true
 	opts = append([]ipc.Option{ipc.WithSchema(schema)}, opts...)
-	return &Writer{schema: schema, ipc: ipc.NewWriterWithPayloadWriter(out, opts...), out: out}, nil
+	return &Writer{
+		ipc: ipc.NewWriterWithPayloadWriter(out, opts...),
+		// Half the limit leaves room for the message's metadata and for paddings.
+		target:   int64(min(TargetMessageBytes, maxMessageBytes/2)),
+		compacts: slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return needsCompact(f.Type) }),
+	}, nil
 }
 
 // Write sends a batch, in several messages where it is large. The batch may be released as soon as Write returns.
 func (w *Writer) Write(batch arrow.RecordBatch) error {
 	rows := batch.NumRows()
-	step := rowsPerMessage(batch)
+	step := rowsPerMessage(batch, w.target)
 	if step >= rows {
-		return w.ipc.Write(batch)
+		return w.writeWhole(batch)
 	}
 	for from := int64(0); from < rows; from += step {
 		if err := w.writeSlice(batch, from, min(from+step, rows)); err != nil {
@@ -53,23 +59,32 @@ func (w *Writer) Write(batch arrow.RecordBatch) error {
 	return nil
 }
 
+// writeSlice sends some rows of a batch, in several messages again where these are larger than the batch's rows are on average.
 func (w *Writer) writeSlice(batch arrow.RecordBatch, from, to int64) error {
 	slice := batch.NewSlice(from, to)
 	defer slice.Release()
-	return w.ipc.Write(slice)
+	return w.Write(slice)
+}
+
+func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
+	if w.compacts {
+		batch = compactBatch(batch)
+		defer batch.Release()
+	}
+	return w.ipc.Write(batch)
 }
 
 // Close releases what the writer holds. It sends nothing: the end of the stream is the end of the call.
 func (w *Writer) Close() error { return w.ipc.Close() }
 
 // rowsPerMessage is how many rows of a batch make a message near the target, at least one.
-func rowsPerMessage(batch arrow.RecordBatch) int64 {
+func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 	rows := batch.NumRows()
 	size := batchBytes(batch)
-	if rows == 0 || size <= TargetMessageBytes {
+	if rows == 0 || size <= target {
 		return max(rows, 1)
 	}
-	pieces := (size + TargetMessageBytes - 1) / TargetMessageBytes
+	pieces := (size + target - 1) / target
 	return max((rows+pieces-1)/pieces, 1)
 }
 
@@ -95,7 +110,7 @@ func (s *payloadSender) WritePayload(p ipc.Payload) error {
 	}
 	if f.size > s.limit {
 		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
-			"a message of %d bytes exceeds the limit of %d: a single row or dictionary is that large; raise limits.maxMessageBytes", f.size, s.limit))
+			"a message of %d bytes exceeds the limit of %d: a single row, dictionary or schema is that large; raise limits.maxMessageBytes", f.size, s.limit))
 	}
 	return s.stream.SendMsg(f)
 }

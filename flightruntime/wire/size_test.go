@@ -1,0 +1,293 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// batchSizes are the encoded sizes of all messages but the first, which is the schema.
+func batchSizes(received []*flight.FlightData) []int {
+	all := make([]int, 0, len(received))
+	for _, m := range received[1:] {
+		all = append(all, proto.Size(m))
+	}
+	return all
+}
+
+// repeated is a batch of the one row given as a JSON object, over and over.
+func repeated(t testing.TB, dt arrow.DataType, value string, rows int) arrow.RecordBatch {
+	t.Helper()
+	one := fmt.Sprintf(`{"c":%s}`, value)
+	return fromJSON(t, column(dt), "["+strings.Repeat(one+",", rows-1)+one+"]")
+}
+
+func TestLargeBatchesAreCutNearTheTarget(t *testing.T) {
+	text := `"` + strings.Repeat("x", 1000) + `"`
+	union := []arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "s", Type: arrow.BinaryTypes.String}}
+	for _, tt := range []struct {
+		name  string
+		batch arrow.RecordBatch
+	}{
+		{"numbers", numbers(column(arrow.PrimitiveTypes.Int64), 1<<20)},
+		{"booleans", repeated(t, arrow.FixedWidthTypes.Boolean, "true", 100_000)},
+		{"strings", repeated(t, arrow.BinaryTypes.String, text, 3000)},
+		{"large strings", repeated(t, arrow.BinaryTypes.LargeString, text, 3000)},
+		{"string views", repeated(t, arrow.BinaryTypes.StringView, text, 3000)},
+		{"lists", repeated(t, arrow.ListOf(arrow.BinaryTypes.String), "["+text+"]", 3000)},
+		{"lists of string views", repeated(t, arrow.ListOf(arrow.BinaryTypes.StringView), "["+text+"]", 3000)},
+		{"large lists of string views", repeated(t, arrow.LargeListOf(arrow.BinaryTypes.StringView), "["+text+"]", 3000)},
+		{"list views", repeated(t, arrow.ListViewOf(arrow.BinaryTypes.String), "["+text+"]", 3000)},
+		{"large list views", repeated(t, arrow.LargeListViewOf(arrow.BinaryTypes.String), "["+text+"]", 3000)},
+		{"fixed-size lists of binary views", repeated(t, arrow.FixedSizeListOf(2, arrow.BinaryTypes.BinaryView), `["`+strings.Repeat("AAEC", 100)+`","AAEC"]`, 6000)},
+		{"structs of string views", repeated(t, arrow.StructOf(arrow.Field{Name: "s", Type: arrow.BinaryTypes.StringView}), `{"s":`+text+`}`, 3000)},
+		{"maps", repeated(t, arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int32), `[{"key":`+text+`,"value":1}]`, 3000)},
+		{"dense unions", repeated(t, arrow.DenseUnionOf(union, []arrow.UnionTypeCode{3, 9}), `[9,`+text+`]`, 3000)},
+		{"sparse unions", repeated(t, arrow.SparseUnionOf(union, []arrow.UnionTypeCode{3, 9}), `[9,`+text+`]`, 3000)},
+		{"one row much larger than the others", withOneLarge(t, 100_000)},
+		{"large rows first", largeRowsFirst(t)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			received := mustReceive(t, tt.batch.Schema(), noLimit, tt.batch)
+			_, got := decode(t, received)
+			wantSameRows(t, tt.batch.Schema(), got, []arrow.RecordBatch{tt.batch})
+			sizes := batchSizes(received)
+			if largest := slices.Max(sizes); largest > 2*TargetMessageBytes {
+				t.Errorf("the largest of %d messages has %d bytes, want at most %d", len(sizes), largest, 2*TargetMessageBytes)
+			}
+			total := 0
+			for _, s := range sizes {
+				total += s
+			}
+			if most := 8 + 6*total/TargetMessageBytes; len(sizes) > most {
+				t.Errorf("%d messages for %d bytes, want at most %d", len(sizes), total, most)
+			}
+		})
+	}
+}
+
+// withOneLarge has one row of 1.5 MiB in the middle of short ones.
+func withOneLarge(t testing.TB, rows int) arrow.RecordBatch {
+	return strs(t, rows, func(i int) int {
+		if i == rows/2 {
+			return 3 << 19
+		}
+		return 8
+	})
+}
+
+// largeRowsFirst has 40 rows of 256 KiB before many short ones: rows are cut by what they hold, not by their average.
+func largeRowsFirst(t testing.TB) arrow.RecordBatch {
+	return strs(t, 200_000, func(i int) int {
+		if i < 40 {
+			return 256 << 10
+		}
+		return 8
+	})
+}
+
+// strs is a batch of strings of the lengths given.
+func strs(t testing.TB, rows int, length func(i int) int) arrow.RecordBatch {
+	t.Helper()
+	b := array.NewRecordBuilder(memory.DefaultAllocator, column(arrow.BinaryTypes.String))
+	defer b.Release()
+	for i := range rows {
+		b.Field(0).(*array.StringBuilder).Append(strings.Repeat("x", length(i)))
+	}
+	return b.NewRecordBatch()
+}
+
+func TestSlicesOfALargeParentAreNotCutFurther(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		parent arrow.RecordBatch
+	}{
+		{"numbers", numbers(column(arrow.PrimitiveTypes.Int64), 1<<20)},
+		{"strings", repeated(t, arrow.BinaryTypes.String, `"`+strings.Repeat("x", 1000)+`"`, 3000)},
+		{"string views", repeated(t, arrow.BinaryTypes.StringView, `"`+strings.Repeat("x", 1000)+`"`, 3000)},
+		{"run-end encoded", repeated(t, arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String), `"`+strings.Repeat("x", 100)+`"`, 3000)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			slice := tt.parent.NewSlice(1000, 1100)
+			if sizes := batchSizes(mustReceive(t, slice.Schema(), noLimit, slice)); len(sizes) != 1 || sizes[0] > 256<<10 {
+				t.Errorf("100 rows went as messages of %v bytes, want one of no more than these rows", sizes)
+			}
+		})
+	}
+}
+
+func TestMessagesKeepWithinASmallLimit(t *testing.T) {
+	const limit = 16 << 10
+	batch := numbers(column(arrow.PrimitiveTypes.Int64), 1<<16)
+	received := mustReceive(t, batch.Schema(), limit, batch)
+	if largest := slices.Max(batchSizes(received)); largest > limit {
+		t.Errorf("a message has %d bytes, want at most %d", largest, limit)
+	}
+	_, got := decode(t, received)
+	wantSameRows(t, batch.Schema(), got, []arrow.RecordBatch{batch})
+}
+
+func TestWhatCannotBeCutIsRefusedWithTheMend(t *testing.T) {
+	const limit = 64 << 10
+	large := strings.Repeat("x", 2*limit)
+	wide := make([]arrow.Field, 2000)
+	for i := range wide {
+		wide[i] = arrow.Field{Name: fmt.Sprintf("column %d", i), Type: arrow.PrimitiveTypes.Int64}
+	}
+	for _, tt := range []struct {
+		name    string
+		schema  *arrow.Schema
+		batches []arrow.RecordBatch
+	}{
+		{"a row", column(arrow.BinaryTypes.String), []arrow.RecordBatch{repeated(t, arrow.BinaryTypes.String, `"`+large+`"`, 1)}},
+		{"a dictionary", column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}),
+			[]arrow.RecordBatch{repeated(t, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}, `"`+large+`"`, 1)}},
+		{"a schema", arrow.NewSchema(wide, nil), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := messages(do(t, send(tt.schema, limit, tt.batches...)))
+			if status.Code(err) != codes.ResourceExhausted {
+				t.Fatalf("ended with %v, want RESOURCE_EXHAUSTED", err)
+			}
+			if !strings.Contains(err.Error(), "limits.maxMessageBytes") || !strings.Contains(err.Error(), "65536") {
+				t.Errorf("%q names neither the limit nor what to raise", err)
+			}
+		})
+	}
+}
+
+// TestAnyTableArrives sends random tables of random types under a limit that makes the writer cut them, and compares.
+func TestAnyTableArrives(t *testing.T) {
+	for seed := range uint64(150) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		schema := randomSchema(rng)
+		var batches []arrow.RecordBatch
+		for range 1 + rng.IntN(3) {
+			batches = append(batches, randomBatch(t, rng, schema, rng.IntN(60)))
+		}
+		if whole := batches[0]; whole.NumRows() > 2 {
+			batches[0] = whole.NewSlice(1, whole.NumRows()-1)
+		}
+		var estimate int64
+		for _, b := range batches {
+			estimate += batchBytes(b)
+		}
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			received := mustReceive(t, schema, 64<<10, batches...)
+			_, got := decode(t, received)
+			wantSameRows(t, schema, got, batches)
+			if t.Failed() {
+				t.Logf("schema: %v", schema)
+			}
+
+			var sent int64
+			for _, m := range received {
+				sent += int64(len(m.DataBody))
+			}
+			// Paddings to 8 bytes make small buffers larger; dictionaries are sent besides.
+			if slack := int64(8 * 64 * len(received) * schema.NumFields()); estimate > 2*sent+slack {
+				t.Errorf("estimated %d bytes for bodies of %d: messages would be cut too small", estimate, sent)
+			}
+		})
+	}
+}
+
+func randomSchema(rng *rand.Rand) *arrow.Schema {
+	fields := make([]arrow.Field, 1+rng.IntN(4))
+	for i := range fields {
+		fields[i] = arrow.Field{Name: string(rune('a' + i)), Type: randomType(rng, 3), Nullable: true}
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+// randomType is a type that is nested no deeper than depth.
+func randomType(rng *rand.Rand, depth int) arrow.DataType {
+	leaves := []arrow.DataType{
+		arrow.FixedWidthTypes.Boolean, arrow.PrimitiveTypes.Int8, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Float64,
+		arrow.BinaryTypes.String, arrow.BinaryTypes.LargeString, arrow.BinaryTypes.StringView, arrow.BinaryTypes.StringView,
+		&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int16, ValueType: arrow.BinaryTypes.String},
+	}
+	if depth == 0 || rng.IntN(3) == 0 {
+		return leaves[rng.IntN(len(leaves))]
+	}
+	child := func() arrow.DataType { return randomType(rng, depth-1) }
+	switch rng.IntN(7) {
+	case 0:
+		return arrow.ListOf(child())
+	case 1:
+		return arrow.LargeListOf(child())
+	case 2:
+		return arrow.FixedSizeListOf(int32(1+rng.IntN(3)), child())
+	case 3:
+		return arrow.ListViewOf(child())
+	case 4:
+		return arrow.SparseUnionOf([]arrow.Field{{Name: "x", Type: child(), Nullable: true}, {Name: "y", Type: child(), Nullable: true}}, []arrow.UnionTypeCode{2, 7})
+	case 5:
+		return arrow.DenseUnionOf([]arrow.Field{{Name: "x", Type: child(), Nullable: true}, {Name: "y", Type: child(), Nullable: true}}, []arrow.UnionTypeCode{2, 7})
+	default:
+		return arrow.StructOf(arrow.Field{Name: "x", Type: child(), Nullable: true}, arrow.Field{Name: "y", Type: child(), Nullable: true})
+	}
+}
+
+func randomBatch(t testing.TB, rng *rand.Rand, schema *arrow.Schema, n int) arrow.RecordBatch {
+	t.Helper()
+	rows := make([]map[string]any, n)
+	for i := range rows {
+		rows[i] = map[string]any{}
+		for _, f := range schema.Fields() {
+			rows[i][f.Name] = randomValue(rng, f.Type)
+		}
+	}
+	text, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fromJSON(t, schema, string(text))
+}
+
+// randomValue is what encoding/json takes for a value of the type.
+func randomValue(rng *rand.Rand, dt arrow.DataType) any {
+	list := func(n int, element arrow.DataType) []any {
+		values := make([]any, n)
+		for i := range values {
+			values[i] = randomValue(rng, element)
+		}
+		return values
+	}
+	if union, ok := dt.(arrow.UnionType); ok {
+		i := rng.IntN(2)
+		return []any{union.TypeCodes()[i], randomValue(rng, union.Fields()[i].Type)}
+	}
+	if rng.IntN(6) == 0 {
+		return nil
+	}
+	switch dt := dt.(type) {
+	case *arrow.BooleanType:
+		return rng.IntN(2) == 0
+	case *arrow.Int8Type:
+		return rng.IntN(100)
+	case *arrow.Int64Type:
+		return rng.Int64N(1 << 40)
+	case *arrow.Float64Type:
+		return rng.Float64()
+	case *arrow.FixedSizeListType:
+		return list(int(dt.Len()), dt.Elem())
+	case arrow.ListLikeType:
+		return list(rng.IntN(5), dt.Elem())
+	case *arrow.StructType:
+		return map[string]any{"x": randomValue(rng, dt.Field(0).Type), "y": randomValue(rng, dt.Field(1).Type)}
+	default: // strings, some of them too long to stand in a view
+		return strings.Repeat(string(rune('a'+rng.IntN(26))), rng.IntN(40))
+	}
+}
