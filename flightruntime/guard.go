@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
+
+	"github.com/flight-operator/flight-operator/internal/text"
 )
 
 // serviceName is Flight's service in Flight.proto; flightMethods is how the full names of its methods start. Calls of gRPC's own health
@@ -49,17 +51,24 @@ func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 
 func (g callGuard) run(ctx context.Context, fullMethod string, call func() error) (err error) {
 	method, isFlight := strings.CutPrefix(fullMethod, flightMethods)
-	if !isFlight {
-		return call()
+	if isFlight {
+		g.calls.n.Add(1)
 	}
-	g.calls.n.Add(1)
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", p, "stack", string(debug.Stack()))
-			err = status.Error(codes.Internal, "the server failed on this call; its log says why")
+			err = errFailed
+		}
+		var inRuntime runtime.Error // a panic that a library has made an error of
+		if errors.As(err, &inRuntime) {
+			g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", err)
+			err = errFailed
 		}
 		err = refusal(ctx, err)
+		if !isFlight {
+			return
+		}
 		g.calls.n.Add(-1)
 		if g.observe != nil {
 			g.observe(method, err, time.Since(start))
@@ -67,6 +76,9 @@ func (g callGuard) run(ctx context.Context, fullMethod string, call func() error
 	}()
 	return call()
 }
+
+// errFailed is what a client hears of a panic: its text is for the log.
+var errFailed = status.Error(codes.Internal, "the server failed on this call; its log says why")
 
 // maxRefusal keeps the message of a refusal within a trailer: clients take 8 KiB of headers, in which a byte may take three.
 const maxRefusal = 2 << 10
@@ -78,7 +90,7 @@ func refusal(ctx context.Context, err error) error {
 	}
 	s, ok := status.FromError(err)
 	switch {
-	case ok && utf8.ValidString(s.Message()) && len(s.Message()) <= maxRefusal:
+	case ok && text.Cut(s.Message(), maxRefusal) == s.Message():
 		return err
 	case ok:
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -88,20 +100,7 @@ func refusal(ctx context.Context, err error) error {
 	default:
 		s = status.New(codes.Internal, err.Error())
 	}
-	return status.Error(s.Code(), cut(strings.ToValidUTF8(s.Message(), "\uFFFD"), maxRefusal))
-}
-
-// cut shortens a text to at most n bytes, on a rune's boundary.
-func cut(text string, n int) string {
-	const ellipsis = "…"
-	if len(text) <= n {
-		return text
-	}
-	end := n - len(ellipsis)
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + ellipsis
+	return status.Error(s.Code(), text.Cut(s.Message(), maxRefusal))
 }
 
 // boundCalls gives every call a deadline. It has to be set before the stream exists, for only then does it end a write too that waits for
