@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,8 +26,7 @@ import (
 type manifest struct {
 	serverName string
 	claims     map[string]string // claim -> folder
-	dir        string            // the ConfigMaps' files, one folder for each version of the manifests
-	versions   int
+	dir        string            // the ConfigMaps' files, one folder for each ConfigMap in each version
 }
 
 func newManifest(f serveFlags) (*manifest, error) {
@@ -62,6 +61,9 @@ func (m *manifest) render(raw []byte) (*config.Config, []byte, error) {
 		return nil, nil, err
 	}
 	c, errs := config.Render(fs, refs)
+	if len(errs) == 0 {
+		errs = c.Validate() // what the API server's validation keeps from a cluster
+	}
 	if len(errs) > 0 {
 		return nil, nil, fmt.Errorf("FlightServer %s: %w", fs.Name, errs.ToAggregate())
 	}
@@ -91,6 +93,9 @@ func parseManifests(raw []byte, serverName string) (*v1alpha1.FlightServer, map[
 			fs := &v1alpha1.FlightServer{}
 			if err := yaml.UnmarshalStrict(document, fs); err != nil {
 				return nil, nil, fmt.Errorf("document %d: not a FlightServer: %w", n, err)
+			}
+			if other := servers[fs.Name]; other != nil && other.Namespace != fs.Namespace {
+				return nil, nil, fmt.Errorf("document %d: FlightServer %q is in namespace %q, and in %q before: name them differently", n, fs.Name, fs.Namespace, other.Namespace)
 			}
 			servers[fs.Name] = fs
 		case corev1.SchemeGroupVersion.WithKind("ConfigMap"):
@@ -128,13 +133,12 @@ func choose(servers map[string]*v1alpha1.FlightServer, name string) (*v1alpha1.F
 
 // references finds what the FlightServer names: ConfigMaps in the manifests, written out as a pod would see them, claims in --volume.
 func (m *manifest) references(fs *v1alpha1.FlightServer, configMaps map[string]*corev1.ConfigMap) (config.References, error) {
-	m.versions++
-	root := filepath.Join(m.dir, strconv.Itoa(m.versions))
+	dirs := map[string]string{}
 	refs := config.References{
 		ConfigMaps: map[string]map[string]string{},
 		Claims:     map[string]bool{},
 		Dirs: config.Dirs{
-			ConfigMap: func(name string) string { return filepath.Join(root, name) },
+			ConfigMap: func(name string) string { return dirs[name] },
 			Claim:     func(name string) string { return m.claims[name] },
 		},
 	}
@@ -144,7 +148,13 @@ func (m *manifest) references(fs *v1alpha1.FlightServer, configMaps map[string]*
 		if cm == nil {
 			continue
 		}
-		keys, err := writeConfigMap(cm, refs.Dirs.ConfigMap(name))
+		content, err := json.Marshal(cm)
+		if err != nil {
+			return refs, err
+		}
+		// By its content: a ConfigMap that stays what it is keeps its folder, and so its place in the configuration.
+		dirs[name] = filepath.Join(m.dir, config.Digest(content))
+		keys, err := writeConfigMap(cm, dirs[name])
 		if err != nil {
 			return refs, err
 		}

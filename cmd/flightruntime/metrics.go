@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc/status"
 
-	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
 
@@ -59,7 +58,7 @@ func (c healthCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(activeCalls, float64(h.ActiveStreams))
 	for _, d := range h.Datasets {
 		gauge(datasetState, 1, d.Name, string(d.State))
-		if d.State == flightruntime.DatasetReady || d.State == flightruntime.DatasetDegraded {
+		if d.SchemaFingerprint != "" { // a version is served
 			gauge(datasetRows, float64(d.Rows), d.Name)
 			gauge(datasetBytes, float64(d.Bytes), d.Name)
 			gauge(datasetRead, float64(d.RefreshedAt.Unix()), d.Name)

@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -109,12 +110,17 @@ func (c *Catalog) Refresh(ctx context.Context, name string) ([]Status, error) {
 		wg.Go(func() { errs[i] = d.refresh(ctx) })
 	}
 	wg.Wait()
-	statuses := make([]Status, len(asked))
+	statuses := make([]Status, 0, len(asked))
 	for i, d := range asked {
-		if errs[i] != nil {
+		var gone *NotFoundError
+		switch {
+		case errors.As(errs[i], &gone) && name == "":
+			// it was removed meanwhile: the others are all there are
+		case errs[i] != nil:
 			return nil, errs[i]
+		default:
+			statuses = append(statuses, d.status())
 		}
-		statuses[i] = d.status()
 	}
 	return statuses, nil
 }

@@ -40,6 +40,9 @@ const (
 	// Listing costs little; what was listed and could not be read is not read again before it changes.
 	failedRetryFirst = 250 * time.Millisecond
 	failedRetryLast  = 10 * time.Second
+	// unchangedRetry is when what could not be read, and has not changed, is read again all the same: the failure may have been the
+	// storage's.
+	unchangedRetry = 5 * time.Minute
 )
 
 // dataset is one dataset's life: a goroutine that loads it, and what it found.
@@ -141,6 +144,7 @@ func (d *dataset) run(ctx context.Context) {
 type loader struct {
 	failedVersions string // what was listed when reading failed
 	failedErr      error
+	failedAt       time.Time
 	backoff        time.Duration
 	wait           time.Duration // until the next attempt
 }
@@ -188,7 +192,7 @@ func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, curr
 	switch {
 	case current != nil && current.versions == versions:
 		return current.describedAs(spec), nil
-	case !asked && l.failedErr != nil && l.failedVersions == versions:
+	case !asked && l.failedErr != nil && l.failedVersions == versions && time.Since(l.failedAt) < unchangedRetry:
 		return nil, l.failedErr
 	}
 	release, err := d.catalog.acquire(ctx)
@@ -198,7 +202,7 @@ func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, curr
 	defer release()
 	snapshot, err := inspect(ctx, spec, objects, versions, d.poke)
 	if err != nil {
-		l.failedVersions, l.failedErr = versions, err
+		l.failedVersions, l.failedErr, l.failedAt = versions, err, time.Now()
 		return nil, err
 	}
 	l.failedErr = nil

@@ -8,7 +8,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
-// NotFoundError: there is no dataset of that name.
+// NotFoundError says that there is no dataset of that name.
 type NotFoundError struct {
 	Name string
 	// Similar is the name of a dataset that may have been meant, if there is one.
@@ -22,7 +22,7 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("there is no dataset %q: ListFlights tells which there are", e.Name)
 }
 
-// UnavailableError: the dataset is configured, and no version of it can be served now.
+// UnavailableError says that the dataset is configured, and no version of it can be served now.
 type UnavailableError struct {
 	Name string
 	// Message says why.
@@ -33,7 +33,7 @@ func (e *UnavailableError) Error() string {
 	return fmt.Sprintf("dataset %q cannot be served now: %s", e.Name, e.Message)
 }
 
-// ChangedError: an object changed between the snapshot and the read.
+// ChangedError says that an object changed between the snapshot and the read.
 type ChangedError struct {
 	Name string
 	Err  error

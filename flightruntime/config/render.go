@@ -101,6 +101,9 @@ func renderLimits(l *v1alpha1.Limits) Limits {
 
 func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs References) (Dataset, field.ErrorList) {
 	out := Dataset{Name: d.Name, Description: d.Description, Format: string(d.Format)}
+	if sources(d.Source) != 1 {
+		return out, field.ErrorList{field.Required(at.Child("source"), "set exactly one of inline, configMap and volume")}
+	}
 	name, ok := "", true
 	switch s := d.Source; {
 	case s.Inline != nil:
@@ -115,8 +118,9 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 		if errs := ValidatePath(at.Child("source", "volume", "path"), s.Volume.Path); len(errs) > 0 {
 			return out, errs
 		}
-	default:
-		return out, field.ErrorList{field.Required(at.Child("source"), "set exactly one of inline, configMap and volume")}
+	}
+	if out.Format == "" && d.Source.Inline != nil {
+		return out, field.ErrorList{field.Required(at.Child("format"), "inline data is text: set format to CSV or JSON")}
 	}
 	if out.Format == "" {
 		if out.Format, ok = FormatByExtension(name); !ok {
@@ -124,6 +128,17 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 		}
 	}
 	return out, nil
+}
+
+// sources is the number of the source's members that are set.
+func sources(s v1alpha1.DatasetSource) int {
+	n := 0
+	for _, set := range []bool{s.Inline != nil, s.ConfigMap != nil, s.Volume != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 func configMapFiles(s *v1alpha1.ConfigMapSource, namespace string, refs References) (*Files, string) {

@@ -13,6 +13,8 @@ import (
 const (
 	// settle is how long a file has to be left alone before it is read: an editor's or kubelet's change is several events.
 	settle = 20 * time.Millisecond
+	// longestSettle bounds that wait: in a busy folder there may never be a moment without an event.
+	longestSettle = 500 * time.Millisecond
 	// pollInterval is when a file is looked at whether or not an event came: not every file system tells.
 	pollInterval = 5 * time.Second
 )
@@ -21,10 +23,11 @@ const (
 // be read is a call with an error. The folder is watched, for the kubelet replaces a ConfigMap's files through a symbolic link.
 func Watch(ctx context.Context, path string, changed func(raw []byte, err error)) {
 	var events chan fsnotify.Event
+	var lost chan error // events that were; unread, no more would come
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
 		defer watcher.Close()
 		if watcher.Add(filepath.Dir(path)) == nil {
-			events = watcher.Events
+			events, lost = watcher.Events, watcher.Errors
 		}
 	}
 	var last []byte
@@ -43,13 +46,25 @@ func Watch(ctx context.Context, path string, changed func(raw []byte, err error)
 	look()
 	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
+	var since time.Time // of the first event after the last look
+	event := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if time.Since(since) < longestSettle {
+			timer.Reset(settle)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-events:
-			timer.Reset(settle)
+			event()
+		case <-lost:
+			event()
 		case <-timer.C:
+			since = time.Time{}
 			look()
 			timer.Reset(pollInterval)
 		}

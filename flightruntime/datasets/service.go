@@ -22,6 +22,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
+	"github.com/flight-operator/flight-operator/internal/text"
 	"github.com/flight-operator/flight-operator/internal/version"
 )
 
@@ -96,8 +97,11 @@ func (s *Service) Health() flightruntime.Health {
 	return h
 }
 
+// maxMessage keeps the answer to HealthCheck for a thousand datasets well below the 4 MiB that clients take.
+const maxMessage = 1 << 10
+
 func datasetHealth(d catalog.Status) flightruntime.DatasetHealth {
-	h := flightruntime.DatasetHealth{Name: d.Name, State: flightruntime.DatasetState(d.State), Message: d.Message}
+	h := flightruntime.DatasetHealth{Name: d.Name, State: flightruntime.DatasetState(d.State), Message: text.Cut(d.Message, maxMessage)}
 	if s := d.Snapshot; s != nil {
 		h.Rows, h.Bytes, h.Files = s.Layout.Rows(), s.Layout.Bytes(), len(s.Layout.Parts)
 		h.SchemaFingerprint, h.RefreshedAt = s.SchemaFingerprint, s.ReadAt
@@ -194,11 +198,11 @@ func (s *Service) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 	if err != nil {
 		return err
 	}
-	w, err := wire.NewWriter(stream, snapshot.Layout.Schema, int(s.loaded.Load().Limits.MaxMessageBytes))
+	w, err := wire.NewWriter(stream, snapshot.Layout.Schema, s.maxMessageBytes())
 	if err != nil {
 		return err
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }() // it sends nothing
 	for batch, err := range snapshot.Read(stream.Context(), format.ReadOptions{}) {
 		if err != nil {
 			return callError(err)
@@ -208,6 +212,14 @@ func (s *Service) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 		}
 	}
 	return nil
+}
+
+func (s *Service) maxMessageBytes() int {
+	loaded := s.loaded.Load()
+	if loaded == nil || loaded.Config == nil { // Load is about to tell; its datasets are there already
+		return config.DefaultMaxMessageBytes
+	}
+	return int(loaded.Limits.MaxMessageBytes)
 }
 
 // action is one of the actions that the service knows.

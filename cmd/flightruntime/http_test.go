@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/datasets"
+)
+
+func get(handler http.Handler) (code int, body string) {
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+	return answer.Code, answer.Body.String()
+}
+
+func TestReadiness(t *testing.T) {
+	loading := &readiness{}
+	if code, body := get(loading); code != http.StatusServiceUnavailable || !strings.Contains(body, "first time") {
+		t.Errorf("before the datasets are read: %d %s", code, body)
+	}
+	c := catalog.New(slog.New(slog.DiscardHandler))
+	defer c.Close()
+	c.Apply([]config.Dataset{{Name: "gone", Format: "CSV", Missing: "create it"}})
+	ready := newReadiness(t.Context(), c)
+	for code, _ := get(ready); code != http.StatusOK; code, _ = get(ready) {
+		select { // one dataset that cannot be read keeps nobody from the others
+		case <-t.Context().Done():
+			t.Fatal("never ready")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	ready.drain()
+	if code, body := get(ready); code != http.StatusServiceUnavailable || !strings.Contains(body, "draining") {
+		t.Errorf("while draining: %d %s", code, body)
+	}
+}
+
+func TestServeHTTPTellsThatItsAddressIsTaken(t *testing.T) {
+	taken := httptest.NewServer(http.NotFoundHandler())
+	defer taken.Close()
+	address := taken.Listener.Addr().String()
+	m := newMetrics(datasets.New(nil, func() int { return 0 }))
+	if err := serveHTTP(t.Context(), address, m, &readiness{}); err == nil || !strings.Contains(err.Error(), address) {
+		t.Errorf("serveHTTP returned %v, want an error that names %s", err, address)
+	}
+}
+
+func TestServeHTTPEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := newMetrics(datasets.New(nil, func() int { return 0 }))
+	if err := serveHTTP(ctx, "127.0.0.1:0", m, &readiness{}); err != nil {
+		t.Errorf("serveHTTP returned %v", err)
+	}
+}
+
+func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
+	c := catalog.New(slog.New(slog.DiscardHandler))
+	defer c.Close()
+	service := datasets.New(c, func() int { return 3 })
+	service.Load(&config.Config{Limits: config.DefaultLimits(), Datasets: []config.Dataset{
+		{Name: "notes", Format: "CSV", Inline: &config.Inline{Data: "a\n1\n2\n"}},
+		{Name: "gone", Format: "CSV", Missing: "create it"},
+	}}, nil)
+	if err := c.Attempted(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m := newMetrics(service)
+	m.observe("DoGet", nil, time.Second)
+	m.observe("DoGet", status.Error(codes.NotFound, "no such dataset"), time.Second)
+	m.observe("DoGet", errors.New("broken"), time.Second)
+	code, text := get(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	if code != http.StatusOK {
+		t.Fatalf("%d %s", code, text)
+	}
+	for _, want := range []string{
+		`flight_active_calls 3`,
+		`flight_dataset_rows{dataset="notes"} 2`,
+		`flight_dataset_bytes{dataset="notes"} 6`,
+		`flight_dataset_state{dataset="notes",state="Ready"} 1`,
+		`flight_dataset_state{dataset="gone",state="Failed"} 1`,
+		`flight_call_duration_seconds_count{code="OK",method="DoGet"} 1`,
+		`flight_call_duration_seconds_count{code="NotFound",method="DoGet"} 1`,
+		`flight_call_duration_seconds_count{code="Unknown",method="DoGet"} 1`,
+		`go_goroutines`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the metrics have no %s", want)
+		}
+	}
+	if strings.Contains(text, `flight_dataset_rows{dataset="gone"}`) {
+		t.Error("a dataset that is not served has rows")
+	}
+}
