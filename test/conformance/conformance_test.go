@@ -68,9 +68,12 @@ func start(t *testing.T, args ...string) *server {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
-	go func() { s.exited <- s.cmd.Wait() }()
+	go func() {
+		s.exited <- s.cmd.Wait()
+		close(s.exited)
+	}()
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill()
+		s.stop()
 		if t.Failed() {
 			t.Logf("log of the server:\n%s", s.log)
 		}
@@ -82,6 +85,16 @@ func start(t *testing.T, args ...string) *server {
 	}
 	s.location = location
 	return s
+}
+
+// stop ends the server as Kubernetes would, so that it can clean up after itself.
+func (s *server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(10 * time.Second):
+		_ = s.cmd.Process.Kill()
+	}
 }
 
 // client is a Go client of the server.
