@@ -1,0 +1,108 @@
+package format_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+)
+
+const benchRows = 200_000
+
+// flights is a table of numbers, times and text: of each what columns usually are.
+func flights(b *testing.B) arrow.RecordBatch {
+	b.Helper()
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "at", Type: &arrow.TimestampType{Unit: arrow.Second}, Nullable: true},
+		{Name: "delay", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "origin", Type: arrow.BinaryTypes.String, Nullable: true},
+	}, nil)
+	builder := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer builder.Release()
+	for i := range benchRows {
+		builder.Field(0).(*array.Int64Builder).Append(int64(i) * 37)
+		builder.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(1_600_000_000 + i*60))
+		builder.Field(2).(*array.Float64Builder).Append(float64(i%977) / 8)
+		builder.Field(3).(*array.StringBuilder).Append(fmt.Sprintf("Airport %d", i%400))
+	}
+	return builder.NewRecordBatch()
+}
+
+// text is the same table, a line for each row.
+func text(b *testing.B, header, line string) string {
+	b.Helper()
+	batch := flights(b)
+	defer batch.Release()
+	var out strings.Builder
+	out.WriteString(header)
+	for i := range benchRows {
+		fmt.Fprintf(&out, line, batch.Column(0).ValueStr(i), batch.Column(1).ValueStr(i), batch.Column(2).ValueStr(i), batch.Column(3).ValueStr(i))
+	}
+	return out.String()
+}
+
+func benchmark(b *testing.B, name, data string) {
+	list := objects("x", data)
+	f := lookup(b, name)
+	layout, err := f.Inspect(b.Context(), list)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if layout.Rows() != benchRows {
+		b.Fatalf("%d rows", layout.Rows())
+	}
+	b.Run("Inspect", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := f.Inspect(b.Context(), list); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Read", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, err := range f.Read(b.Context(), layout, 0, format.ReadOptions{}) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkCSV(b *testing.B) {
+	benchmark(b, format.CSV, text(b, "id,at,delay,origin\n", "%s,%s,%s,%s\n"))
+}
+
+func BenchmarkCSVQuoted(b *testing.B) {
+	benchmark(b, format.CSV, text(b, "id,at,delay,origin\n", "\"%s\",\"%s\",\"%s\",\"%s, \"\"x\"\"\"\n"))
+}
+
+func BenchmarkJSON(b *testing.B) {
+	benchmark(b, format.JSON, text(b, "", `{"id":%s,"at":"%s","delay":%s,"origin":"%s"}`+"\n"))
+}
+
+func BenchmarkArrowFile(b *testing.B) {
+	batch := flights(b)
+	benchmark(b, format.ArrowFile, fileOf(b, batch.Schema(), []arrow.RecordBatch{batch}))
+}
+
+func BenchmarkArrowStreamZstandard(b *testing.B) {
+	batch := flights(b)
+	benchmark(b, format.ArrowStream, streamOf(b, batch.Schema(), []arrow.RecordBatch{batch}, ipc.WithZstd()))
+}
+
+func BenchmarkParquet(b *testing.B) {
+	batch := flights(b)
+	benchmark(b, format.Parquet, parquetOf(b, batch.Schema(), batch))
+}

@@ -1,0 +1,183 @@
+package format
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	flatbuffers "github.com/google/flatbuffers/go"
+
+	"github.com/flight-operator/flight-operator/flightruntime/source"
+)
+
+// The encapsulated messages of Arrow's IPC format: a continuation marker, the length of the metadata, the metadata (a Message in
+// FlatBuffers), and a body. Counting rows takes the metadata alone, so bodies are passed over.
+const (
+	continuation = 0xFFFFFFFF
+	// prefixSize is that of marker and length; before Arrow 0.15 there was no marker.
+	prefixSize       = 8
+	legacyPrefixSize = 4
+)
+
+// message is what one encapsulated message's metadata says, and where its body is.
+type message struct {
+	metadata []byte
+	header   byte
+	rows     int64 // of a record batch
+	// Of a dictionary batch.
+	dictionary int64
+	delta      bool
+
+	body, bodyLength int64
+	end              int64 // where the next message begins
+}
+
+// messageAt reads the message that begins at off, without its body. The end of the stream, marked or not, is io.EOF; an end inside a
+// message is an error. It panics, as FlatBuffers do, where metadata refer to bytes that there are not: it is called under protect.
+func messageAt(o source.Object, r io.ReaderAt, off int64) (message, error) {
+	left := o.Size() - off
+	if left == 0 {
+		return message{}, io.EOF
+	}
+	if left < legacyPrefixSize {
+		return message{}, cutAt(o, off)
+	}
+	prefix, err := readAt(o, r, off, min(left, prefixSize))
+	if err != nil {
+		return message{}, err
+	}
+	start := int64(legacyPrefixSize)
+	length := binary.LittleEndian.Uint32(prefix)
+	if length == continuation {
+		if left < prefixSize {
+			return message{}, cutAt(o, off)
+		}
+		start = prefixSize
+		length = binary.LittleEndian.Uint32(prefix[legacyPrefixSize:])
+	}
+	if length == 0 {
+		return message{}, io.EOF
+	}
+	if int64(length) > left-start {
+		return message{}, cutAt(o, off)
+	}
+	metadata, err := readAt(o, r, off+start, int64(length))
+	if err != nil {
+		return message{}, err
+	}
+	m, err := parseMessage(metadata)
+	if err != nil {
+		return message{}, fmt.Errorf("the message at byte %d: %w", off, err)
+	}
+	m.body = off + start + int64(length)
+	if m.bodyLength < 0 || m.bodyLength > o.Size()-m.body {
+		return message{}, cutAt(o, off)
+	}
+	m.end = m.body + m.bodyLength
+	return m, nil
+}
+
+func cutAt(o source.Object, off int64) error {
+	return fmt.Errorf("the message at byte %d does not fit in the file of %d bytes: the file is cut, damaged, or still being written", off, o.Size())
+}
+
+// firstMessage is where an Arrow file's schema is: behind the magic and its padding.
+const firstMessage = 8
+
+// fileBlocks are the offsets of an Arrow file's messages: that of the schema, those of all dictionaries, and those of the record batches
+// that the footer lists, in its order.
+type fileBlocks struct{ dictionaries, batches []int64 }
+
+// fileTail is the length of the footer, and the magic.
+const fileTail = 4 + 6
+
+// readFooter reads an Arrow file's footer, and makes sure that its blocks are inside the file. It panics as messageAt does.
+func readFooter(o source.Object, r io.ReaderAt) (blocks fileBlocks, err error) {
+	tail, err := readAt(o, r, o.Size()-fileTail, fileTail)
+	if err != nil {
+		return blocks, err
+	}
+	length := int64(int32(binary.LittleEndian.Uint32(tail)))
+	if length <= 0 || length > o.Size()-fileTail {
+		return blocks, fmt.Errorf("its footer of %d bytes does not fit in the file of %d: the file is damaged or cut", length, o.Size())
+	}
+	footer, err := readAt(o, r, o.Size()-fileTail-length, length)
+	if err != nil {
+		return blocks, err
+	}
+	t := rootTable(footer)
+	if blocks.dictionaries, err = blockOffsets(o, t, footerDictionaries); err != nil {
+		return blocks, err
+	}
+	blocks.batches, err = blockOffsets(o, t, footerBatches)
+	return blocks, err
+}
+
+func blockOffsets(o source.Object, footer flatbuffers.Table, slot flatbuffers.VOffsetT) ([]int64, error) {
+	start, n := vector(footer, slot, blockSize)
+	offsets := make([]int64, n)
+	for i := range offsets {
+		offsets[i] = footer.GetInt64(start + flatbuffers.UOffsetT(i*blockSize))
+		if offsets[i] < firstMessage || offsets[i] >= o.Size() {
+			return nil, fmt.Errorf("its footer says that there is a batch at byte %d of %d: the file is damaged", offsets[i], o.Size())
+		}
+	}
+	return offsets, nil
+}
+
+// streamRows counts the rows of an Arrow stream.
+func streamRows(o source.Object, r io.ReaderAt, check func() error) (rows int64, err error) {
+	for off := int64(0); ; {
+		if err := check(); err != nil {
+			return 0, err
+		}
+		m, err := messageAt(o, r, off)
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		switch m.header {
+		case headerRecordBatch:
+			if rows, err = addRows(rows, m.rows); err != nil {
+				return 0, err
+			}
+		case headerSchema, headerDictionaryBatch:
+		default:
+			return 0, fmt.Errorf("the message at byte %d is of kind %d, which has no place in a table: the file is damaged", off, m.header)
+		}
+		off = m.end
+	}
+}
+
+// fileRows counts the rows of the record batches that an Arrow file's footer lists.
+func fileRows(o source.Object, r io.ReaderAt, check func() error) (rows int64, err error) {
+	blocks, err := readFooter(o, r)
+	if err != nil {
+		return 0, err
+	}
+	for _, off := range blocks.batches {
+		if err := check(); err != nil {
+			return 0, err
+		}
+		m, err := blockAt(o, r, off, headerRecordBatch)
+		if err != nil {
+			return 0, err
+		}
+		if rows, err = addRows(rows, m.rows); err != nil {
+			return 0, err
+		}
+	}
+	return rows, nil
+}
+
+// blockAt reads the message that a file has at a known place, without its body.
+func blockAt(o source.Object, r io.ReaderAt, off int64, header byte) (message, error) {
+	m, err := messageAt(o, r, off)
+	if errors.Is(err, io.EOF) || err == nil && m.header != header {
+		return message{}, fmt.Errorf("there is no %s at byte %d, where it should be: the file is damaged", headerNames[header], off)
+	}
+	return m, err
+}

@@ -1,0 +1,164 @@
+package format_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+)
+
+func TestParquetReadsWhatWasWritten(t *testing.T) {
+	batch := table3(memory.DefaultAllocator)
+	none := array.NewRecordBatch(batch.Schema(), batch.NewSlice(0, 0).Columns(), 0)
+	want := strings.ReplaceAll(shown3, "x: float64", "x: float64 nullable")
+	want = strings.ReplaceAll(want, "item: int32", "element: int32")
+	if got := readAll(t, format.Parquet, objects("parquet", parquetOf(t, batch.Schema(), batch))); got != want {
+		t.Errorf("one row group: %s", cmp.Diff(want, got))
+	}
+	two := parquetOf(t, batch.Schema(), batch.NewSlice(0, 2), batch.NewSlice(2, 3))
+	if got := readAll(t, format.Parquet, objects("parquet", two)); got != want {
+		t.Errorf("two row groups: %s", cmp.Diff(want, got))
+	}
+	for name, data := range map[string]string{"no row groups": parquetOf(t, batch.Schema()), "an empty row group": parquetOf(t, batch.Schema(), none)} {
+		table, err := read(t.Context(), lookup(t, format.Parquet), objects("parquet", data), 0)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if table.NumRows() != 0 || table.NumCols() != 4 {
+			t.Errorf("%s: %d rows, %d columns", name, table.NumRows(), table.NumCols())
+		}
+		table.Release()
+	}
+}
+
+// Types that Parquet has no name for come back as they were. The file is of pyarrow 26: parquet.write_table with a column of durations, one
+// of lists of durations, and one of seconds in Berlin's time.
+func TestParquetKeepsArrowTypes(t *testing.T) {
+	const want = `d duration[ms]: 5ms (null)
+l list<element: duration[ms], nullable>: ["1ms",null] (null)
+t timestamp[ms, tz=Europe/Berlin]: 2024-05-01T14:00:00+02:00 (null)
+`
+	list := objects("parquet", testdata(t, "arrow-types.parquet"))
+	if d := cmp.Diff(want, readAll(t, format.Parquet, list)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	table, err := read(t.Context(), lookup(t, format.Parquet), list, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Release()
+	if _, ok := table.Column(1).Data().Chunk(0).(*array.List).ListValues().(*array.Duration); !ok {
+		t.Error("the lists do not hold durations")
+	}
+}
+
+func TestParquetSaysWhatIsWrong(t *testing.T) {
+	batch := table3(memory.DefaultAllocator)
+	good := parquetOf(t, batch.Schema(), batch)
+	large := parquetOf(t, batch.Schema(), repeat(t, batch, 10_000))
+	const noFooter = "it begins as a Parquet file but has no footer: it is cut, or still being written; write to another name and rename it when done"
+	for _, c := range []struct{ name, data, want string }{
+		{"empty", "", "the file is empty: expected a Parquet file"},
+		{"cut", good[:len(good)-20], noFooter},
+		{"four bytes", good[:4], noFooter},
+		{"text", "a,b\n1,2\n", `it is not a Parquet file: it begins with "a,b\n1,2\n"`},
+		{"an Arrow file", fileOf(t, batch.Schema(), nil), "it is not a Parquet file; it looks like an Arrow file: set format: ArrowFile"},
+		{"encrypted footer", "PARE" + good[4:], "it is an encrypted Parquet file, which cannot be served: write it without encryption"},
+		{"encrypted columns", encryptedParquet(t, batch), "it is an encrypted Parquet file, which cannot be served: write it without encryption"},
+		{"footer too long", good[:len(good)-8] + "\xff\xff\xff\x7fPAR1", fmt.Sprintf("its Parquet footer of 2147483647 bytes does not fit in the file of %d: the file is damaged or cut", len(good))},
+		{"pages missing", "PAR1" + large[len(large)-footerSize(large)-8:], "column \"n\" of row group 0 is said to be outside the file: the file is damaged or cut"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("parquet", c.data))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if d := cmp.Diff("1.parquet: "+c.want, err.Error()); d != "" {
+				t.Errorf("message (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// repeat is a batch n times over.
+func repeat(t testing.TB, batch arrow.RecordBatch, n int) arrow.RecordBatch {
+	t.Helper()
+	columns := make([]arrow.Array, batch.NumCols())
+	for i := range columns {
+		var err error
+		if columns[i], err = array.Concatenate(slices.Repeat([]arrow.Array{batch.Column(i)}, n), memory.DefaultAllocator); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return array.NewRecordBatch(batch.Schema(), columns, -1)
+}
+
+func footerSize(file string) int {
+	tail := file[len(file)-8:]
+	return int(tail[0]) | int(tail[1])<<8 | int(tail[2])<<16
+}
+
+// encryptedParquet is a file whose footer is plain text and whose columns are not.
+func encryptedParquet(t *testing.T, batch arrow.RecordBatch) string {
+	t.Helper()
+	key := strings.Repeat("k", 16)
+	props := parquet.NewWriterProperties(parquet.WithEncryptionProperties(parquet.NewFileEncryptionProperties(key, parquet.WithPlaintextFooter())))
+	var b bytes.Buffer
+	w, err := pqarrow.NewFileWriter(batch.Schema(), &b, props, pqarrow.DefaultWriterProps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestParquetWideRowsMakeSmallBatches(t *testing.T) {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "s", Type: arrow.BinaryTypes.Binary}}, nil)
+	builder := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	for i := range 40 {
+		wide := make([]byte, 1<<20)
+		for j := range wide {
+			wide[j] = byte(i * j >> 3)
+		}
+		builder.Field(0).(*array.BinaryBuilder).Append(wide)
+	}
+	f := lookup(t, format.Parquet)
+	layout, err := f.Inspect(t.Context(), objects("parquet", parquetOf(t, schema, builder.NewRecordBatch())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for batch, err := range f.Read(t.Context(), layout, 0, format.ReadOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if batch.NumRows() > 16 {
+			t.Errorf("a batch of %d rows of 1 MiB", batch.NumRows())
+		}
+	}
+}
+
+func TestParquetFreesItsMemory(t *testing.T) {
+	batch := table3(memory.DefaultAllocator)
+	leakless(t, format.Parquet, objects("parquet", parquetOf(t, batch.Schema(), batch, batch)))
+}
+
+func TestParquetEndsWhenCancelled(t *testing.T) {
+	batch := table3(memory.DefaultAllocator)
+	endsWhenCancelled(t, format.Parquet, objects("parquet", parquetOf(t, batch.Schema(), batch, batch)))
+}
