@@ -1,0 +1,66 @@
+package desired
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+)
+
+// Names of the operator's volumes start with flight-, which users' may not.
+const (
+	volumeConfig = "flight-config"
+	volumeTmp    = "flight-tmp"
+	// volumeNameStem bounds the readable part of a volume's name; with a prefix and a hash it stays below the 63 characters of a label.
+	volumeNameStem = 24
+)
+
+// mount gives the pod the volumes that the server reads, and those that the user adds. Those of datasets are sorted, so that another order
+// of the datasets is the same pod.
+func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConfiguration, c *corev1ac.ContainerApplyConfiguration) error {
+	add := func(volume *corev1ac.VolumeApplyConfiguration, path string, readOnly bool) {
+		spec.WithVolumes(volume)
+		m := corev1ac.VolumeMount().WithName(*volume.Name).WithMountPath(path)
+		if readOnly {
+			m.WithReadOnly(true)
+		}
+		c.WithVolumeMounts(m)
+	}
+	add(corev1ac.Volume().WithName(volumeConfig).WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(ConfigMapName(p.FlightServer.Name))), configDir, true)
+	add(corev1ac.Volume().WithName(volumeTmp).WithEmptyDir(corev1ac.EmptyDirVolumeSource()), "/tmp", false)
+	for _, name := range slices.Sorted(slices.Values(p.ConfigMaps)) {
+		// Optional: one that is created later, or deleted, reaches the running pods. They are not replaced for it.
+		add(corev1ac.Volume().WithName(volumeName("configmap", name)).
+			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(name).WithOptional(true)), config.PodDirs.ConfigMap(name), true)
+	}
+	for _, name := range slices.Sorted(slices.Values(p.Claims)) {
+		// The mount is read-only and not the claim: that would attach the volume read-only, and shut out a writer on the same node.
+		add(corev1ac.Volume().WithName(volumeName("claim", name)).
+			WithPersistentVolumeClaim(corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(name)), config.PodDirs.Claim(name), true)
+	}
+	for _, v := range wish.Volumes {
+		volume, err := convert[*corev1ac.VolumeApplyConfiguration](corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{
+			ConfigMap:             v.ConfigMap,
+			Secret:                v.Secret,
+			EmptyDir:              v.EmptyDir,
+			PersistentVolumeClaim: v.PersistentVolumeClaim,
+			CSI:                   v.CSI,
+			Projected:             v.Projected,
+		}})
+		if err != nil {
+			return err
+		}
+		add(volume, v.MountPath, v.Access != v1alpha1.VolumeReadWrite)
+	}
+	return nil
+}
+
+// volumeName makes an RFC 1123 label of an object's name, which may be longer and have dots. The hash keeps two of them apart.
+func volumeName(kind, name string) string {
+	stem := strings.Trim(strings.ReplaceAll(name[:min(len(name), volumeNameStem)], ".", "-"), "-")
+	return "flight-" + kind + "-" + stem + "-" + hash([]byte(name))
+}

@@ -1,0 +1,165 @@
+package probe
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/internal/text"
+)
+
+const (
+	// hurryInterval is the time between probes while a change is awaited: an edit is seen to be served within a fifth of a second.
+	hurryInterval = 200 * time.Millisecond
+	// hurryFor is how long that goes on. A kubelet that is told takes well under a second; what takes longer is seldom a matter of moments.
+	hurryFor = 10 * time.Second
+	// hurrySlowdown stretches the time between probes after that, until it is the interval again.
+	hurrySlowdown = 1.5
+	// jitter is the part of the interval by which probes spread, so that those of many servers do not fall together.
+	jitter = 0.1
+	// connectionBuffer is the size of a connection's buffers. An answer has a few KiB, and thousands of connections are kept.
+	connectionBuffer = 4 << 10
+	// maxAnswer is room for the largest number of datasets with a long message each.
+	maxAnswer = 16 << 20
+)
+
+// worker probes one server. All but client and the channels are guarded by the pool's lock.
+type worker struct {
+	key      types.NamespacedName
+	target   Target
+	settings Settings
+	result   Result
+	// hurry is since when a change is awaited, zero while none is; pace is the time between two probes once hurryFor has gone by.
+	hurry time.Time
+	pace  time.Duration
+
+	stop context.CancelFunc
+	// kick asks for a probe at once.
+	kick chan struct{}
+	// client is the connection, nil when there is none; it belongs to the worker's goroutine.
+	client *flightruntime.Client
+}
+
+// update takes over what may change of a server that is probed already. The pool is locked.
+func (w *worker) update(t Target, settings Settings) {
+	becameReady := t.Ready && !w.target.Ready
+	if becameReady && !w.result.Answers() {
+		// That a server was not there before it was ready says nothing of it now.
+		w.result.State, w.result.Failures, w.result.Reason, w.result.Message = v1alpha1.ServerPending, 0, "", ""
+	}
+	changed := settings != w.settings
+	w.target, w.settings = t, settings
+	if !becameReady && !changed {
+		return
+	}
+	w.hurry, w.pace = time.Now(), 0
+	select {
+	case w.kick <- struct{}{}:
+	default:
+	}
+}
+
+// next is the time from a probe's end to the next one. The pool is locked.
+func (w *worker) next(now time.Time) time.Duration {
+	interval := w.settings.Interval
+	if settled(w.result, w.target.Ready, w.settings.ConfigHash) {
+		w.hurry, w.pace = time.Time{}, 0
+		return time.Duration(float64(interval) * (1 - jitter + 2*jitter*rand.Float64()))
+	}
+	if w.hurry.IsZero() {
+		w.hurry = now
+	}
+	if now.Sub(w.hurry) < hurryFor {
+		return min(hurryInterval, interval)
+	}
+	w.pace = min(time.Duration(float64(max(w.pace, hurryInterval))*hurrySlowdown), interval)
+	return w.pace
+}
+
+// run probes a server until ctx ends.
+func (p *Pool) run(ctx context.Context, w *worker) {
+	defer w.disconnect()
+	for {
+		p.mu.Lock()
+		timeout, address := w.settings.Timeout, w.target.Address
+		p.mu.Unlock()
+
+		next, more := p.record(ctx, w, w.probe(ctx, address, timeout))
+		if !more {
+			return
+		}
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-w.kick:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// probe asks once.
+func (w *worker) probe(ctx context.Context, address string, timeout time.Duration) outcome {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	o := outcome{begun: time.Now()}
+	health, err := w.ask(ctx, address)
+	o.took = time.Since(o.begun)
+	if err != nil {
+		// The next probe connects anew: a connection that failed would go on redialing by itself, and answer with its last error.
+		w.disconnect()
+		o.reason, o.message = classify(err, address, timeout)
+		o.message = text.Cut(o.message, v1alpha1.MaxStatusMessage)
+		return o
+	}
+	o.health = health
+	return o
+}
+
+func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health, error) {
+	if w.client == nil {
+		// Pods are called directly, whatever proxy the operator's environment names.
+		client, err := flightruntime.Connect("grpc://"+address,
+			grpc.WithNoProxy(),
+			grpc.WithReadBufferSize(connectionBuffer),
+			grpc.WithWriteBufferSize(connectionBuffer),
+			grpc.WithDisableServiceConfig(),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+			grpc.WithUserAgent("flight-operator"),
+		)
+		if err != nil {
+			return nil, err
+		}
+		w.client = client
+	}
+	health, err := w.client.HealthCheck(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return bounded(health), nil
+}
+
+// bounded cuts the messages of an answer to what a status holds: the answer is kept until the next one.
+func bounded(h *flightruntime.Health) *flightruntime.Health {
+	h.ConfigError = text.Cut(h.ConfigError, v1alpha1.MaxStatusMessage)
+	for i := range h.Datasets {
+		h.Datasets[i].Message = text.Cut(h.Datasets[i].Message, v1alpha1.MaxStatusMessage)
+	}
+	return h
+}
+
+func (w *worker) disconnect() {
+	if w.client == nil {
+		return
+	}
+	// Closing reports only that it was closed before.
+	_ = w.client.Close()
+	w.client = nil
+}

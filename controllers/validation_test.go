@@ -1,0 +1,154 @@
+package controllers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+)
+
+// trips is a dataset that is fine, for manifests that are about something else.
+const trips = `{name: trips, source: {volume: {claimName: disk, path: trips.parquet}}}`
+
+// refused are manifests that the API server has to refuse, by the spec alone or, with a line "name:", the name too. The message has to name
+// the field and say the mend.
+var refused = []struct{ name, spec, field, message string }{
+	{"a name too long", "name: " + strings.Repeat("a", 57), "", "56 characters at most"},
+	{"a name that no Service can have", "name: 1taxi", "", "start it with a letter"},
+	{"a name with dots", "name: taxi.data", "", "lower-case letters, digits and '-' alone"},
+
+	{"fewer than no servers", "replicas: -1", "spec.replicas", "greater than or equal to 0"},
+	{"too many servers", "replicas: 1001", "spec.replicas", "less than or equal to 1000"},
+	{"an empty image", `image: ""`, "spec.image", "at least 1 chars"},
+	{"a suspension that nobody knows", "suspend: Please", "spec.suspend", `supported values: "None", "Reconciliation"`},
+
+	{"two datasets of one name", "datasets: [" + trips + ", " + trips + "]", "spec.datasets[1]", "Duplicate value"},
+	{"a dataset without a source", "datasets: [{name: trips, format: CSV, source: {}}]", "spec.datasets[0].source", "set exactly one of inline, configMap and volume"},
+	{"a dataset with two sources", "datasets: [{name: trips, format: CSV, source: {inline: {data: a}, configMap: {name: a, key: b}}}]", "spec.datasets[0].source", "set exactly one of inline, configMap and volume"},
+	{"a dataset's name with capitals", "datasets: [{name: Trips, format: CSV, source: {inline: {data: a}}}]", "spec.datasets[0].name", "RFC 1123 label"},
+	{"a dataset's name too long", "datasets: [{name: " + strings.Repeat("a", 64) + ", format: CSV, source: {inline: {data: a}}}]", "spec.datasets[0].name", "63"},
+	{"an unknown format", "datasets: [{name: trips, format: Excel, source: {inline: {data: a}}}]", "spec.datasets[0].format", `"Parquet"`},
+	{"inline data without a format", "datasets: [{name: trips, source: {inline: {data: a}}}]", "spec.datasets[0].format", "set format to CSV or JSON"},
+	{"inline data of a binary format", "datasets: [{name: trips, format: Parquet, source: {inline: {data: a}}}]", "spec.datasets[0].format", "set format to CSV or JSON"},
+	{"empty inline data", `datasets: [{name: trips, format: CSV, source: {inline: {data: ""}}}]`, "spec.datasets[0].source.inline.data", "at least 1 chars"},
+	{"a key whose extension tells nothing", "datasets: [{name: trips, source: {configMap: {name: a, key: trips.txt}}}]", "spec.datasets[0].format", "set format to Parquet, CSV, JSON, ArrowFile or ArrowStream"},
+	{"a path whose extension tells nothing", "datasets: [{name: trips, source: {volume: {claimName: a, path: trips}}}]", "spec.datasets[0].format", "set format to Parquet, CSV, JSON, ArrowFile or ArrowStream"},
+	{"a ConfigMap's name with capitals", "datasets: [{name: trips, source: {configMap: {name: Data, key: trips.csv}}}]", "spec.datasets[0].source.configMap.name", "lower-case letters, digits, '-' and '.'"},
+	{"a ConfigMap's key with a slash", "datasets: [{name: trips, source: {configMap: {name: data, key: a/trips.csv}}}]", "spec.datasets[0].source.configMap.key", "letters, digits, '-', '_' and '.'"},
+	{"a ConfigMap's key that starts with two dots", "datasets: [{name: trips, source: {configMap: {name: data, key: ..trips.csv}}}]", "spec.datasets[0].source.configMap.key", "does not start with '..'"},
+	{"a claim's name with capitals", "datasets: [{name: trips, source: {volume: {claimName: Disk, path: trips.csv}}}]", "spec.datasets[0].source.volume.claimName", "lower-case letters, digits, '-' and '.'"},
+	{"an absolute path", "datasets: [{name: trips, source: {volume: {claimName: disk, path: /trips.csv}}}]", "spec.datasets[0].source.volume.path", "leave out the leading '/'"},
+	{"a path that climbs", "datasets: [{name: trips, source: {volume: {claimName: disk, path: a/../../trips.csv}}}]", "spec.datasets[0].source.volume.path", "no empty segment, '.' or '..'"},
+	{"a path with a dot", "datasets: [{name: trips, source: {volume: {claimName: disk, path: ./trips.csv}}}]", "spec.datasets[0].source.volume.path", "no empty segment, '.' or '..'"},
+	{"a path with an empty segment", "datasets: [{name: trips, source: {volume: {claimName: disk, path: a//trips.csv}}}]", "spec.datasets[0].source.volume.path", "no empty segment, '.' or '..'"},
+	{"a path with a slash at its end", "datasets: [{name: trips, format: CSV, source: {volume: {claimName: disk, path: trips/}}}]", "spec.datasets[0].source.volume.path", "no '/' at its end"},
+	{"a refresh that never rests", "datasets: [{name: trips, refresh: {interval: 100ms}, source: {volume: {claimName: disk, path: trips.csv}}}]", "spec.datasets[0].refresh.interval", "0s (never) or at least 1s"},
+
+	{"probes that never rest", "healthCheck: {interval: 100ms}", "spec.healthCheck.interval", "interval is at least 1s"},
+	{"a deadline too short", "healthCheck: {timeout: 10ms}", "spec.healthCheck.timeout", "between 100ms and 1m"},
+	{"a deadline too long", "healthCheck: {timeout: 2m}", "spec.healthCheck.timeout", "between 100ms and 1m"},
+	{"a threshold of nothing", "healthCheck: {failureThreshold: 0}", "spec.healthCheck.failureThreshold", "greater than or equal to 1"},
+
+	{"messages too small", `limits: {maxMessageBytes: "10"}`, "spec.limits.maxMessageBytes", "between 1Ki and 2Gi"},
+	{"messages too large", "limits: {maxMessageBytes: 3Gi}", "spec.limits.maxMessageBytes", "between 1Ki and 2Gi"},
+	{"no calls", "limits: {maxStreams: 0}", "spec.limits.maxStreams", "greater than or equal to 1"},
+	{"calls too short", "limits: {maxCallDuration: 1ms}", "spec.limits.maxCallDuration", "at least 1s"},
+	{"no time to drain", "limits: {drainTimeout: 0s}", "spec.limits.drainTimeout", "between 1s and 24h"},
+	{"days to drain", "limits: {drainTimeout: 48h}", "spec.limits.drainTimeout", "between 1s and 24h"},
+
+	{"a volume of the operator's name", "podTemplate: {volumes: [{name: flight-config, mountPath: /x, emptyDir: {}}]}", "spec.podTemplate.volumes", "choose another"},
+	{"a volume without a source", "podTemplate: {volumes: [{name: x, mountPath: /x}]}", "spec.podTemplate.volumes[0]", "set exactly one of configMap, secret"},
+	{"a volume with two sources", "podTemplate: {volumes: [{name: x, mountPath: /x, emptyDir: {}, secret: {secretName: keys}}]}", "spec.podTemplate.volumes[0]", "set exactly one of configMap, secret"},
+	{"a volume at a relative path", "podTemplate: {volumes: [{name: x, mountPath: x, emptyDir: {}}]}", "spec.podTemplate.volumes[0].mountPath", "mountPath is absolute"},
+
+	{"a class without a load balancer", "service: {loadBalancerClass: x}", "spec.service.loadBalancerClass", "needs type LoadBalancer"},
+	{"a node port without a node port", "service: {nodePort: 30000}", "spec.service.nodePort", "needs type NodePort or LoadBalancer"},
+	{"a type that exposes nothing", "service: {type: ExternalName}", "spec.service.type", `"ClusterIP"`},
+	{"a port beyond all ports", "service: {port: 70000}", "spec.service.port", "less than or equal to 65535"},
+	{"a field that nobody knows", "colour: red", "spec.colour", "unknown field"},
+}
+
+// accepted are manifests at the edges of what is allowed.
+var accepted = []struct{ name, spec string }{
+	{"nothing at all", "replicas: 0"},
+	{"a name of 56 characters", "name: " + strings.Repeat("a", 56)},
+	{"many servers", "replicas: 1000"},
+	{"inline CSV and JSON", "datasets: [{name: a, format: CSV, source: {inline: {data: a}}}, {name: b, format: JSON, source: {inline: {data: '{}'}}}]"},
+	{"a format by each extension", "datasets: [" + func() string {
+		var all []string
+		for i, ext := range []string{"parquet", "csv", "json", "jsonl", "ndjson", "arrow", "feather", "ipc", "arrows"} {
+			all = append(all, fmt.Sprintf("{name: d%d, source: {volume: {claimName: disk, path: 'a/**/*.%s'}}}", i, ext))
+		}
+		return strings.Join(all, ", ")
+	}() + "]"},
+	{"a format said where the extension tells nothing", "datasets: [{name: a, format: Parquet, source: {volume: {claimName: disk, path: 'part-*'}}}]"},
+	{"a hidden file and names with dots", "datasets: [{name: a, source: {volume: {claimName: disk.v2, path: '.hidden/..data/...csv'}}}, {name: b, source: {configMap: {name: a.b, key: _.csv}}}]"},
+	{"never to refresh", "datasets: [{name: a, refresh: {interval: 0s}, source: {volume: {claimName: disk, path: a.csv}}}]"},
+	{"the edges of the health check", "healthCheck: {interval: 1s, timeout: 100ms, failureThreshold: 1}"},
+	{"the edges of the limits", "limits: {maxMessageBytes: 2000Mi, maxStreams: 65536, maxCallDuration: 1s, drainTimeout: 24h}"},
+	{"a volume of each kind", "podTemplate: {volumes: [{name: a, mountPath: /a, configMap: {name: x}}, {name: b, mountPath: /b, secret: {secretName: x}}, {name: c, mountPath: /c, access: ReadWrite, emptyDir: {}}, {name: d, mountPath: /d, persistentVolumeClaim: {claimName: x}}, {name: e, mountPath: /e, csi: {driver: x}}, {name: f, mountPath: /f, projected: {sources: []}}]}"},
+	{"a load balancer", "service: {type: LoadBalancer, port: 443, nodePort: 30443, loadBalancerClass: example.test/lb, loadBalancerSourceRanges: [10.0.0.0/8], externalTrafficPolicy: Local}"},
+	{"suspended", "suspend: Reconciliation"},
+}
+
+func TestValidation(t *testing.T) {
+	t.Parallel()
+	w := bareWorld(t)
+	for _, c := range refused {
+		t.Run("refuses "+c.name, func(t *testing.T) {
+			err := w.client.Create(t.Context(), w.manifest(t, c.spec), client.DryRunAll, client.FieldValidation("Strict"))
+			if err == nil {
+				t.Fatal("expected to be refused")
+			}
+			if !strings.Contains(err.Error(), c.field) || !strings.Contains(err.Error(), c.message) {
+				t.Errorf("expected %s and %q, got: %v", c.field, c.message, err)
+			}
+		})
+	}
+	for _, c := range accepted {
+		t.Run("accepts "+c.name, func(t *testing.T) {
+			if err := w.client.Create(t.Context(), w.manifest(t, c.spec), client.DryRunAll, client.FieldValidation("Strict")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// manifest is a FlightServer by its spec in YAML, as a user would write it.
+func (w *world) manifest(t *testing.T, spec string) *unstructured.Unstructured {
+	t.Helper()
+	fields := map[string]any{}
+	if err := yaml.Unmarshal([]byte(spec), &fields); err != nil {
+		t.Fatal(err)
+	}
+	name, ok := fields["name"].(string)
+	if !ok {
+		name = "taxi"
+	}
+	delete(fields, "name")
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": fields}}
+	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.Kind))
+	u.SetNamespace(w.namespace)
+	u.SetName(name)
+	return u
+}
+
+// Until the operator has looked at it, a FlightServer must not pass for done.
+func TestNewFlightServerIsInProgress(t *testing.T) {
+	t.Parallel()
+	w := bareWorld(t)
+	w.create(w.flightServer("taxi"))
+	w.checkKstatus("taxi")
+	fs := &v1alpha1.FlightServer{ObjectMeta: w.meta("taxi")}
+	if err := w.get(fs); err != nil {
+		t.Fatal(err)
+	}
+	if fs.Status.ObservedGeneration >= 0 {
+		t.Errorf("generation %d observed by nobody", fs.Status.ObservedGeneration)
+	}
+}
