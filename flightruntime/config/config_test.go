@@ -43,11 +43,11 @@ func TestParseRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := func(old, new string) string {
+	changed := func(old, mended string) string {
 		if !bytes.Contains(whole, []byte(old)) {
 			t.Fatalf("there is no %q to change in\n%s", old, whole)
 		}
-		return strings.Replace(string(whole), old, new, 1)
+		return strings.Replace(string(whole), old, mended, 1)
 	}
 	for _, tt := range []struct {
 		name string

@@ -104,7 +104,7 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 	if sources(d.Source) != 1 {
 		return out, field.ErrorList{field.Required(at.Child("source"), "set exactly one of inline, configMap and volume")}
 	}
-	name, ok := "", true
+	name := ""
 	switch s := d.Source; {
 	case s.Inline != nil:
 		out.Inline = &Inline{Data: s.Inline.Data}
@@ -123,7 +123,8 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 		return out, field.ErrorList{field.Required(at.Child("format"), "inline data is text: set format to CSV or JSON")}
 	}
 	if out.Format == "" {
-		if out.Format, ok = FormatByExtension(name); !ok {
+		var known bool
+		if out.Format, known = FormatByExtension(name); !known {
 			return out, field.ErrorList{field.Required(at.Child("format"), fmt.Sprintf("the format cannot be told from %q: set one of %v", name, formats))}
 		}
 	}

@@ -163,10 +163,12 @@ func TestRenderLimits(t *testing.T) {
 		{"none set", nil, func(*Limits) {}},
 		{"an empty block", &v1alpha1.Limits{}, func(*Limits) {}},
 		{"one set", &v1alpha1.Limits{MaxStreams: &streams}, func(l *Limits) { l.MaxStreams = 7 }},
-		{"all set", &v1alpha1.Limits{MaxMessageBytes: &quantity, MaxStreams: &streams, MaxCallDuration: &hours, DrainTimeout: &hours},
+		{
+			"all set", &v1alpha1.Limits{MaxMessageBytes: &quantity, MaxStreams: &streams, MaxCallDuration: &hours, DrainTimeout: &hours},
 			func(l *Limits) {
 				*l = Limits{MaxMessageBytes: 128 << 20, MaxStreams: 7, MaxCallDuration: hours, DrainTimeout: hours}
-			}},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fs := flightServer()

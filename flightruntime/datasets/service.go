@@ -230,21 +230,27 @@ type action struct {
 }
 
 var actions = []action{
-	{flightruntime.ActionHealthCheck, "How this server fares: one JSON object with status, version, configHash, activeStreams and datasets.",
+	{
+		flightruntime.ActionHealthCheck, "How this server fares: one JSON object with status, version, configHash, activeStreams and datasets.",
 		func(s *Service, _ context.Context, _ string) ([]any, error) {
 			h := s.Health()
 			h.ActiveStreams-- // this very call
 			return []any{h}, nil
-		}},
-	{flightruntime.ActionStatus, "How the datasets fare: a JSON object each. The body is a dataset's name, or empty for all.",
+		},
+	},
+	{
+		flightruntime.ActionStatus, "How the datasets fare: a JSON object each. The body is a dataset's name, or empty for all.",
 		func(s *Service, _ context.Context, name string) ([]any, error) {
 			return s.datasetStatus(name)
-		}},
-	{flightruntime.ActionRefresh, "Read again what has changed and tell how it fares: a JSON object for each dataset. The body is a dataset's name, or empty for all.",
+		},
+	},
+	{
+		flightruntime.ActionRefresh, "Read again what has changed and tell how it fares: a JSON object for each dataset. The body is a dataset's name, or empty for all.",
 		func(s *Service, ctx context.Context, name string) ([]any, error) {
 			statuses, err := s.catalog.Refresh(ctx, name)
 			return results(statuses), err
-		}},
+		},
+	},
 }
 
 // ListActions tells of each action.

@@ -15,13 +15,24 @@ def expected(path):
         return (pa.ipc.open_stream(f) if path.endswith(".arrows") else pa.ipc.open_file(f)).read_all()
 
 
+# What arrives with the same values under a neighbouring type, and why.
+NEIGHBOURS = {
+    "decimals.parquet": "arrow-go reads decimals from Parquet as decimal128, the narrow ones too",
+    "nested.parquet": "arrow-go names the entries of a map from Parquet itself",
+}
+
+
 def check_every_type_in_every_format(client, folder):
     failures = []
     paths = [p for p in sorted(glob.glob(f"{folder}/*.*")) if not p.endswith(".yaml")]
     for path in paths:
         name = os.path.basename(path).replace(".", "-")
         try:
-            equal(read(client, name), expected(path))
+            got, want = read(client, name), expected(path)
+            if os.path.basename(path) in NEIGHBOURS:
+                assert not got.schema.equals(want.schema, check_metadata=True), "it is equal now: take it off the list"
+                got = got.cast(want.schema)
+            equal(got, want)
         except Exception as e:  # all of them are told
             failures.append(f"{name}: {type(e).__name__}: {str(e)[:600]}")
     assert not failures, f"{len(failures)} of {len(paths)}:\n" + "\n".join(failures)
