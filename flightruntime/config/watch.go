@@ -61,7 +61,8 @@ func Watch(ctx context.Context, path string, changed func(raw []byte, err error)
 			return
 		case <-events:
 			event()
-		case <-lost:
+		case err := <-lost:
+			_ = err // whatever was lost, a look finds it
 			event()
 		case <-timer.C:
 			since = time.Time{}

@@ -56,7 +56,8 @@ func newCSVColumn(builder array.Builder) csvColumn {
 func csvAppend[T any](b interface {
 	Append(T)
 	AppendNull()
-}, parse func([]byte) (T, bool)) csvColumn {
+}, parse func([]byte) (T, bool),
+) csvColumn {
 	return func(v []byte) bool {
 		if isNull(v) {
 			b.AppendNull()

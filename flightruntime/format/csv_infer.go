@@ -25,8 +25,6 @@ const (
 	csvBytes
 
 	csvAny = csvBytes<<1 - 1
-	// csvNullable are the types for which the spellings of null mean null; in text they are text.
-	csvNullable = csvText - 1
 )
 
 // The sets of some common values.

@@ -86,10 +86,14 @@ func TestCSVMeansWhatPyarrowMakesOfIt(t *testing.T) {
 		{"a\n12:34:56.5\n", "a utf8: \"12:34:56.5\"\n"},
 
 		// Timestamps.
-		{"a\n2020-01-01\n2020-01-01T12\n2020-01-01 12:34\n1960-01-01T12:34:56\n",
-			"a timestamp[s]: 2020-01-01T00:00:00 2020-01-01T12:00:00 2020-01-01T12:34:00 1960-01-01T12:34:56\n"},
-		{"a\n2020-01-01T12:00:00Z\n2020-01-01T12+01\n2020-01-01T12:00-0130\n2020-01-01 12:00:00+23:59\n",
-			"a timestamp[s, tz=UTC]: 2020-01-01T12:00:00Z 2020-01-01T11:00:00Z 2020-01-01T13:30:00Z 2019-12-31T12:01:00Z\n"},
+		{
+			"a\n2020-01-01\n2020-01-01T12\n2020-01-01 12:34\n1960-01-01T12:34:56\n",
+			"a timestamp[s]: 2020-01-01T00:00:00 2020-01-01T12:00:00 2020-01-01T12:34:00 1960-01-01T12:34:56\n",
+		},
+		{
+			"a\n2020-01-01T12:00:00Z\n2020-01-01T12+01\n2020-01-01T12:00-0130\n2020-01-01 12:00:00+23:59\n",
+			"a timestamp[s, tz=UTC]: 2020-01-01T12:00:00Z 2020-01-01T11:00:00Z 2020-01-01T13:30:00Z 2019-12-31T12:01:00Z\n",
+		},
 		{"a\n2020-01-01\n1960-01-01T12:34:56.5\n", "a timestamp[ns]: 2020-01-01T00:00:00 1960-01-01T12:34:56.5\n"},
 		{"a\n2020-01-01T12:34:56.123456789Z\n2020-01-01T12Z\n", "a timestamp[ns, tz=UTC]: 2020-01-01T12:34:56.123456789Z 2020-01-01T12:00:00Z\n"},
 		{"a\n2020-01-01T00:00:00\n2020-01-01T00:00:00Z\n", "a utf8: \"2020-01-01T00:00:00\" \"2020-01-01T00:00:00Z\"\n"},
@@ -127,8 +131,11 @@ func TestCSVSaysWhatIsWrong(t *testing.T) {
 		{"only line ends", []string{"\n\r\n"}, "1.csv: there is no header: the file has empty lines only, expected a line of column names"},
 		{"narrow row", []string{"a,b\n1,2\n\n\"x\ny\",3\n3\n"}, `1.csv: row 4: expected 2 columns, got 1: "3"`},
 		{"wide row", []string{"a,b\n1,2,3\n"}, `1.csv: row 2: expected 2 columns, got 3: "1,2,3"`},
-		{"very wide row", []string{"a,b\n" + strings.Repeat("1,", 1e6) + "\n"},
-			`1.csv: row 2: expected 2 columns, got 1000001: "` + strings.Repeat("1,", 40)[:80] + `…"`},
+		{
+			"very wide row",
+			[]string{"a,b\n" + strings.Repeat("1,", 1e6) + "\n"},
+			`1.csv: row 2: expected 2 columns, got 1000001: "` + strings.Repeat("1,", 40)[:80] + `…"`,
+		},
 		{"header of other text", []string{"a,\xff\n1,2\n"}, `1.csv: its header's column 2, "\xff", is not UTF-8: save the file as UTF-8`},
 		{"UTF-16", []string{"\xff\xfea\x00\n\x00"}, `1.csv: its header's column 1, "\xff\xfea\x00", is not UTF-8: save the file as UTF-8`},
 		{"other names", []string{"a,b\n", "a,c\n"}, `2.csv: the files of one dataset must have the same header, but it has "c" as column 2, 1.csv has "b" there`},

@@ -179,6 +179,7 @@ func (n *jsonNode) become(s *jsonScanner, kind jsonKind) error {
 		n.element = n.total.node(jsonNull)
 	case jsonObject:
 		n.members = &jsonMembers{lookup: newMemberLookup(nil)}
+	default: // a literal has nothing within
 	}
 	return nil
 }

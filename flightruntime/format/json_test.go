@@ -38,8 +38,10 @@ func TestJSONMeansWhatPyarrowMakesOfIt(t *testing.T) {
 		// Strings and timestamps.
 		{`{"a":"\u00e9\n\ud83d\ude00 \u0000"}`, "a utf8: \"é\\n😀 \\x00\"\n"},
 		{`{"a":""}`, "a utf8: \"\"\n"},
-		{`{"a":"2020-01-01"}{"a":"2020-01-01 12:34"}{"a":"2020-01-01T00:00:00+01:00"}{"a":"2020-01-01T00\u003a00Z"}{"a":null}`,
-			"a timestamp[s]: 2020-01-01T00:00:00 2020-01-01T12:34:00 2019-12-31T23:00:00 2020-01-01T00:00:00 (null)\n"},
+		{
+			`{"a":"2020-01-01"}{"a":"2020-01-01 12:34"}{"a":"2020-01-01T00:00:00+01:00"}{"a":"2020-01-01T00\u003a00Z"}{"a":null}`,
+			"a timestamp[s]: 2020-01-01T00:00:00 2020-01-01T12:34:00 2019-12-31T23:00:00 2020-01-01T00:00:00 (null)\n",
+		},
 		{`{"a":"2020-01-01"}{"a":"x"}`, "a utf8: \"2020-01-01\" \"x\"\n"},
 		{`{"a":"2020-01-01T00:00:00.5"}`, "a utf8: \"2020-01-01T00:00:00.5\"\n"},
 		{`{"a":"12:34:56"}`, "a utf8: \"12:34:56\"\n"},
@@ -48,11 +50,15 @@ func TestJSONMeansWhatPyarrowMakesOfIt(t *testing.T) {
 		{`{"a":[1,2]}{"a":[]}{"a":null}{"a":[null,2.5]}`, "a list<item: float64, nullable>: [1,2] [] (null) [null,2.5]\n"},
 		{`{"a":[]}`, "a list<item: null, nullable>: []\n"},
 		{`{"a":[[1],[2,3]]}`, "a list<item: list<item: int64, nullable>, nullable>: [[1],[2,3]]\n"},
-		{`{"a":{"b":1}}{"a":{"c":"x"}}{"a":null}{}`,
-			"a struct<b: int64 nullable, c: utf8 nullable>: {\"b\":1,\"c\":null} {\"b\":null,\"c\":\"x\"} (null) (null)\n"},
-		{`{"a":[{"b":1},{}]}{"a":[{"c":[true]}]}`,
+		{
+			`{"a":{"b":1}}{"a":{"c":"x"}}{"a":null}{}`,
+			"a struct<b: int64 nullable, c: utf8 nullable>: {\"b\":1,\"c\":null} {\"b\":null,\"c\":\"x\"} (null) (null)\n",
+		},
+		{
+			`{"a":[{"b":1},{}]}{"a":[{"c":[true]}]}`,
 			"a list<item: struct<b: int64 nullable, c: list<item: bool, nullable> nullable>, nullable>: " +
-				`[{"b":1,"c":null},{"b":null,"c":null}] [{"b":null,"c":[true]}]` + "\n"},
+				`[{"b":1,"c":null},{"b":null,"c":null}] [{"b":null,"c":[true]}]` + "\n",
+		},
 		{`{"a":{}}`, "a struct<>: {}\n"},
 	} {
 		if d := cmp.Diff(c.want, readAll(t, format.JSON, objects("json", c.text))); d != "" {
@@ -87,8 +93,11 @@ func TestJSONSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"empty", []string{""}, "1.json: the file is empty: expected JSON objects, one on each line, or an array of them"},
 		{"number to string", []string{`{"a":1}` + "\n" + `{"a":"x"}`}, "1.json: record 2, /a: expected a number as in record 1, got a string"},
-		{"in another file", []string{`{"a":{"b":[1]}}`, `{}{"a":{"b":[null,true]}}`},
-			"2.json: record 2, /a/b/1: expected a number as in record 1 of 1.json, got a boolean"},
+		{
+			"in another file",
+			[]string{`{"a":{"b":[1]}}`, `{}{"a":{"b":[null,true]}}`},
+			"2.json: record 2, /a/b/1: expected a number as in record 1 of 1.json, got a boolean",
+		},
 		{"in an array of records", []string{`[{"a":[1]},{"a":[1,{}]}]`}, "1.json: record 2, /a/1: expected a number as in record 1, got an object"},
 		{"object to array", []string{`{"a":{}}{"a":[]}`}, "1.json: record 2, /a: expected an object as in record 1, got an array"},
 		{"name twice", []string{`{"a":1,"b":{"c":1,"c":2}}`}, `1.json: record 1, /b/c: the object has the name "c" twice`},

@@ -151,8 +151,10 @@ func TestWhatCannotBeCutIsRefusedWithTheMend(t *testing.T) {
 		batches []arrow.RecordBatch
 	}{
 		{"a row", column(arrow.BinaryTypes.String), []arrow.RecordBatch{repeated(t, arrow.BinaryTypes.String, `"`+large+`"`, 1)}},
-		{"a dictionary", column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}),
-			[]arrow.RecordBatch{repeated(t, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}, `"`+large+`"`, 1)}},
+		{
+			"a dictionary", column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}),
+			[]arrow.RecordBatch{repeated(t, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}, `"`+large+`"`, 1)},
+		},
 		{"a schema", arrow.NewSchema(wide, nil), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -195,8 +195,10 @@ func TestBatchesArriveAsTheyWereWritten(t *testing.T) {
 		{"maps", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int32), []string{`[{"c":[{"key":"a","value":1}]},{"c":null}]`}},
 		{"a dictionary that stays", colour, []string{`[{"c":"red"},{"c":"blue"}]`, `[{"c":"red"},{"c":"blue"}]`}},
 		{"dictionaries that change with each batch", colour, []string{`[{"c":"red"},{"c":null}]`, `[{"c":"green"},{"c":"red"}]`, `[{"c":"blue"}]`, `[{"c":"red"},{"c":null}]`}},
-		{"dictionaries in lists in structs", arrow.StructOf(arrow.Field{Name: "l", Type: arrow.ListOf(colour), Nullable: true}),
-			[]string{`[{"c":{"l":["red","blue"]}}]`, `[{"c":{"l":["green"]}},{"c":null}]`}},
+		{
+			"dictionaries in lists in structs", arrow.StructOf(arrow.Field{Name: "l", Type: arrow.ListOf(colour), Nullable: true}),
+			[]string{`[{"c":{"l":["red","blue"]}}]`, `[{"c":{"l":["green"]}},{"c":null}]`},
+		},
 		{"sparse unions", arrow.SparseUnionOf(union, codes), []string{`[{"c":[0,7]},{"c":[5,"seven"]},{"c":[0,null]}]`}},
 		{"dense unions", arrow.DenseUnionOf(union, codes), []string{`[{"c":[0,7]},{"c":[5,"seven"]},{"c":[0,8]}]`}},
 		{"run-end encoded", arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String), []string{`[{"c":"a"},{"c":"a"},{"c":null},{"c":"b"}]`}},

@@ -189,7 +189,7 @@ func (b builder) run(ctx context.Context, p part, step buildStep, bin string, st
 	// go removes its temporary files when it is interrupted, but not when it is killed.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGINT) }
 	command.WaitDelay = 5 * time.Second
-	stop := every(progressInterval, func() {
+	stop := every(func() {
 		progress("%s: %s: %s", p.name, time.Since(start).Round(time.Second), log.status())
 	})
 	err := command.Run()

@@ -8,19 +8,22 @@ import (
 func TestCacheKey(t *testing.T) {
 	const toolchain = "go1.26.8\nlinux\namd64\n"
 	base := func() (part, fstest.MapFS) {
-		return part{
-				name:  "tools",
-				steps: []buildStep{{packages: []string{"."}, output: "tool", tags: []string{"netgo"}}},
-				links: map[string][]string{"tool": {"alias"}},
-			}, fstest.MapFS{
-				"go.mod":           {Data: []byte("module tools\n")},
-				"go.sum":           {Data: []byte("sum\n")},
-				"main.go":          {Data: []byte("package main\n")},
-				"internal/x/x.go":  {Data: []byte("package x\n")},
-				"main_test.go":     {Data: []byte("package main\n")},
-				"README.md":        {Data: []byte("tools\n")},
-				"internal/x/x.txt": {Data: []byte("text\n")},
-			}
+		tools := part{
+			name:  "tools",
+			steps: []buildStep{{packages: []string{"."}, output: "tool", tags: []string{"netgo"}}},
+			links: map[string][]string{"tool": {"alias"}},
+		}
+		sources := fstest.MapFS{
+			"go.mod":           {Data: []byte("module tools\n")},
+			"go.sum":           {Data: []byte("sum\n")},
+			"main.go":          {Data: []byte("package main\n")},
+			"internal/x/x.go":  {Data: []byte("package x\n")},
+			"main_test.go":     {Data: []byte("package main\n")},
+			"README.md":        {Data: []byte("tools\n")},
+			"internal/x/x.txt": {Data: []byte("text\n")},
+		}
+		return tools, sources
+	}
 	}
 	p, files := base()
 	original, err := cacheKey(p, files, toolchain)

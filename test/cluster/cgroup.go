@@ -146,7 +146,7 @@ func (h hierarchy) remove(ctx context.Context, name string) error {
 	}
 	slices.Reverse(groups) // children before their parents
 	for _, g := range groups {
-		err := poll(ctx, pollInterval, 5*time.Second, func() (bool, error) {
+		err := poll(ctx, 5*time.Second, func() (bool, error) {
 			err := unix.Rmdir(g)
 			if errors.Is(err, unix.EBUSY) {
 				return false, nil

@@ -107,7 +107,7 @@ func (d daemon) start(logPath, dir string, bins map[string]string) (*runningDaem
 		return nil, err
 	}
 	defer log.Close()
-	command := exec.Command(d.program, d.args...)
+	command := exec.Command(d.program, d.args...) //nolint:noctx // it outlives every context of this process
 	command.Dir = dir
 	command.Env = append(os.Environ(), "PATH="+searchPath(bins))
 	command.Stdout, command.Stderr = log, log

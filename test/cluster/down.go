@@ -46,7 +46,7 @@ func (c cluster) down(ctx context.Context, home string) error {
 func (c cluster) killAll(ctx context.Context, groups []hierarchy) error {
 	spared := ancestry() // this command may have been started inside of the cluster's network
 	var last []process
-	err := poll(ctx, pollInterval, 20*time.Second, func() (bool, error) {
+	err := poll(ctx, 20*time.Second, func() (bool, error) {
 		found, err := c.processes(groups)
 		if err != nil {
 			return false, err

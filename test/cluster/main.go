@@ -36,11 +36,11 @@ const patience = 2 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
 	// Another interrupt ends the program at once, and the next command cleans up; but only after a moment, because some
 	// programs pass one interrupt on twice, to the process and to its group.
 	context.AfterFunc(ctx, func() { time.AfterFunc(patience, stop) })
 	err := dispatch(ctx, os.Args[1:])
+	stop()
 	switch {
 	case err == nil:
 		return

@@ -42,7 +42,7 @@ func inPath(program string) func() bool {
 // compilerFinds asks the C compiler for a library. It answers with the bare name if it has none.
 func compilerFinds(library string) func() bool {
 	return func() bool {
-		out, err := exec.Command("gcc", "-print-file-name="+library).Output()
+		out, err := exec.CommandContext(context.Background(), "gcc", "-print-file-name="+library).Output()
 		return err == nil && filepath.IsAbs(strings.TrimSpace(string(out)))
 	}
 }
@@ -107,7 +107,7 @@ func aptGet(ctx context.Context, args ...string) error {
 	command := exec.CommandContext(ctx, "apt-get", append([]string{"--quiet", "--quiet"}, args...)...)
 	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	command.Stdout, command.Stderr = &output, &output
-	stop := every(progressInterval, func() { progress("apt-get %s is still running", args[0]) })
+	stop := every(func() { progress("apt-get %s is still running", args[0]) })
 	err := command.Run()
 	stop()
 	if err != nil {

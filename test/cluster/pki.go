@@ -136,8 +136,10 @@ func (c cluster) identities() map[string]identity {
 		},
 		"kube-apiserver": {
 			user: "kube-apiserver",
-			dns: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-				"kubernetes.default.svc." + clusterDomain},
+			dns: []string{
+				"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+				"kubernetes.default.svc." + clusterDomain,
+			},
 			ips: []string{"127.0.0.1", nodeAddress, apiServiceIP},
 		},
 	}

@@ -12,8 +12,8 @@ const pollInterval = 50 * time.Millisecond
 // errNotInTime is the error of a condition that did not come true in the time given to it.
 var errNotInTime = errors.New("not in time")
 
-// poll asks at each interval whether something is done, until it is, fails, or took longer than limit.
-func poll(ctx context.Context, interval, limit time.Duration, done func() (bool, error)) error {
+// poll asks at each pollInterval whether something is done, until it is, fails, or took longer than limit.
+func poll(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotInTime)
 	defer cancel()
 	for {
@@ -24,7 +24,7 @@ func poll(ctx context.Context, interval, limit time.Duration, done func() (bool,
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(interval):
+		case <-time.After(pollInterval):
 		}
 	}
 }

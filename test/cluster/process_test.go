@@ -105,7 +105,7 @@ func TestEndedButNotReapedIsNotAlive(t *testing.T) {
 	if _, err := stdout.Read(make([]byte, 1)); err == nil {
 		t.Fatal("cat said something")
 	}
-	err = poll(t.Context(), pollInterval, startLimit, func() (bool, error) { return !p.alive(), nil })
+	err = poll(t.Context(), startLimit, func() (bool, error) { return !p.alive(), nil })
 	if err != nil {
 		t.Errorf("an ended process that nobody waited for: %v", err)
 	}

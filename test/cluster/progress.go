@@ -84,12 +84,12 @@ func (l *buildLog) tail() string {
 	return strings.Join(lines, "\n")
 }
 
-// every calls report at each interval until stop is called; stop returns after the last report.
-func every(interval time.Duration, report func()) (stop func()) {
+// every calls report at each progressInterval until stop is called; stop returns after the last report.
+func every(report func()) (stop func()) {
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
-		ticker := time.NewTicker(interval)
+		ticker := time.NewTicker(progressInterval)
 		defer ticker.Stop()
 		for {
 			select {

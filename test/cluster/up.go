@@ -238,9 +238,9 @@ func (l *launch) check() error {
 
 // await waits for what is named, as long as every daemon runs.
 func (l *launch) await(ctx context.Context, what string, done func() (bool, error)) error {
-	stop := every(progressInterval, func() { progress("waiting for %s", what) })
+	stop := every(func() { progress("waiting for %s", what) })
 	defer stop()
-	err := poll(ctx, pollInterval, startLimit, func() (bool, error) {
+	err := poll(ctx, startLimit, func() (bool, error) {
 		if err := l.check(); err != nil {
 			return false, err
 		}
@@ -254,9 +254,9 @@ func (l *launch) await(ctx context.Context, what string, done func() (bool, erro
 
 // awaitAPI waits until the API server accepts requests, or check fails.
 func (c cluster) awaitAPI(ctx context.Context, api apiClient, check func() error) error {
-	stop := every(progressInterval, func() { progress("waiting for the API server") })
+	stop := every(func() { progress("waiting for the API server") })
 	defer stop()
-	return poll(ctx, pollInterval, startLimit, func() (bool, error) {
+	return poll(ctx, startLimit, func() (bool, error) {
 		if check != nil {
 			if err := check(); err != nil {
 				return false, err
