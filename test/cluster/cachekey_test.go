@@ -24,7 +24,6 @@ func TestCacheKey(t *testing.T) {
 		}
 		return tools, sources
 	}
-	}
 	p, files := base()
 	original, err := cacheKey(p, files, toolchain)
 	if err != nil {
