@@ -7,9 +7,14 @@ step() { printf '\033[1m[%3ds] %s\033[0m\n' "$SECONDS" "$*"; }
 # die TEXT: what is wrong and the mend.
 die() { echo "error: $*" >&2; exit 1; }
 
-# quietly LOG COMMAND...: runs a command whose output matters only if it fails.
+# quietly LOG COMMAND...: runs a command whose output matters only if it fails, and tells every ten seconds that it is still at work.
 quietly() {
-  local log=$1
+  local log=$1 heart code=0
   shift
-  "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; die "failed: $*"; }
+  while sleep 10 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do echo "  [${SECONDS}s] still at work: $*"; done &
+  heart=$!
+  "$@" >"$log" 2>&1 || code=$?
+  kill "$heart" 2>/dev/null || true
+  wait "$heart" 2>/dev/null || true
+  [ "$code" = 0 ] || { tail -n 40 "$log" >&2; die "failed: $*"; }
 }
