@@ -30,15 +30,19 @@ type callCounter struct{ n atomic.Int64 }
 
 func (c *callCounter) active() int { return int(c.n.Load()) }
 
-// callGuard stands around every call: it counts, turns panics into INTERNAL, and keeps refusals within what a trailer carries.
+// callGuard stands around every call: it counts, turns panics into INTERNAL, and keeps refusals within what a trailer carries. Around a
+// Flight call it puts what the call goes through before the service sees it: the auth handler, then the middleware.
 type callGuard struct {
-	calls   *callCounter
-	log     *slog.Logger
-	observe func(method string, err error, took time.Duration)
+	calls      *callCounter
+	log        *slog.Logger
+	observe    func(method string, err error, took time.Duration)
+	auth       ServerAuthHandler
+	middleware []NamedServerMiddleware
+	stall      time.Duration
 }
 
 func (g callGuard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	err = g.run(ctx, info.FullMethod, func() error {
+	err = g.run(ctx, info.FullMethod, func(ctx context.Context) error {
 		resp, err = handler(ctx, req)
 		return err
 	})
@@ -46,10 +50,12 @@ func (g callGuard) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 }
 
 func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return g.run(stream.Context(), info.FullMethod, func() error { return handler(srv, stream) })
+	return g.run(stream.Context(), info.FullMethod, func(ctx context.Context) error {
+		return handler(srv, &callStream{ServerStream: stream, ctx: ctx, stall: g.stall})
+	})
 }
 
-func (g callGuard) run(ctx context.Context, fullMethod string, call func() error) (err error) {
+func (g callGuard) run(ctx context.Context, fullMethod string, handle func(context.Context) error) (err error) {
 	method, isFlight := strings.CutPrefix(fullMethod, flightMethods)
 	if isFlight {
 		g.calls.n.Add(1)
@@ -60,12 +66,10 @@ func (g callGuard) run(ctx context.Context, fullMethod string, call func() error
 			g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", p, "stack", string(debug.Stack()))
 			err = errFailed
 		}
-		var inRuntime runtime.Error // a panic that a library has made an error of
-		if errors.As(err, &inRuntime) {
-			g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", err)
-			err = errFailed
+		err = g.conclude(ctx, method, err)
+		if trailers := extraInfoTrailers(err); trailers != nil {
+			_ = grpc.SetTrailer(ctx, trailers) // the error goes without its extra info where the client is gone
 		}
-		err = refusal(ctx, err)
 		if !isFlight {
 			return
 		}
@@ -74,7 +78,48 @@ func (g callGuard) run(ctx context.Context, fullMethod string, call func() error
 			g.observe(method, err, time.Since(start))
 		}
 	}()
-	return call()
+	if !isFlight {
+		return handle(ctx)
+	}
+	call, ctx := newCall(ctx, Method(method))
+	if err := authenticated(ctx, call, g.auth); err != nil {
+		return err
+	}
+	return withMiddleware(ctx, call, g.middleware, func(ctx context.Context) error {
+		return g.conclude(ctx, method, handle(ctx))
+	})
+}
+
+// conclude is what a call's error becomes for the client.
+func (g callGuard) conclude(ctx context.Context, method string, err error) error {
+	var inRuntime runtime.Error // a panic that a library has made an error of
+	if errors.As(err, &inRuntime) {
+		g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", err)
+		return errFailed
+	}
+	return refusal(ctx, err)
+}
+
+// callStream is a stream whose context knows the call.
+type callStream struct {
+	grpc.ServerStream
+	ctx   context.Context
+	stall time.Duration
+}
+
+func (s *callStream) Context() context.Context { return s.ctx }
+
+// SendMsg ends the call where the client reads nothing for too long: what it does not read is held in memory.
+func (s *callStream) SendMsg(m any) error {
+	if s.stall <= 0 {
+		return s.ServerStream.SendMsg(m)
+	}
+	cancel := cancelOf(s.ctx)
+	timer := time.AfterFunc(s.stall, func() {
+		cancel(Errorf(KindTimedOut, "the client has read nothing for %s: it is too slow, or has stopped reading", s.stall))
+	})
+	defer timer.Stop()
+	return s.ServerStream.SendMsg(m)
 }
 
 // errFailed is what a client hears of a panic: its text is for the log.
@@ -83,10 +128,18 @@ var errFailed = status.Error(codes.Internal, "the server failed on this call; it
 // maxRefusal keeps the message of a refusal within a trailer: clients take 8 KiB of headers, in which a byte may take three.
 const maxRefusal = 2 << 10
 
-// refusal is the gRPC status of a call's error: of what is not a status yet, INTERNAL, or what the context says.
+// refusal is what a call's error becomes for the client: an *Error as it is, of anything else its gRPC status, INTERNAL, or what the
+// context says.
 func refusal(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
+	}
+	var cause *Error
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &cause) {
+		err = cause // why we ended it ourselves
+	}
+	if e, ok := err.(*Error); ok { //nolint:errorlint // a wrapped one has more to say than it says itself
+		return e.fitting()
 	}
 	s, ok := status.FromError(err)
 	switch {
@@ -103,12 +156,25 @@ func refusal(ctx context.Context, err error) error {
 	return status.Error(s.Code(), text.Cut(s.Message(), maxRefusal))
 }
 
-// boundCalls gives every call a deadline. It has to be set before the stream exists, for only then does it end a write too that waits for
-// a client which does not read.
+// boundCalls gives every call a deadline, if longest is not 0, and a way to be cancelled. This has to be done before the stream exists,
+// for only then does it end a write too that waits for a client which does not read.
 func boundCalls(longest time.Duration) tap.ServerInHandle {
 	return func(ctx context.Context, _ *tap.Info) (context.Context, error) {
-		bound, cancel := context.WithTimeout(ctx, longest)
-		context.AfterFunc(ctx, cancel)
-		return bound, nil
+		bound, cancel := context.WithCancelCause(ctx)
+		if longest > 0 {
+			var end context.CancelFunc
+			bound, end = context.WithTimeout(bound, longest)
+			context.AfterFunc(ctx, end)
+		}
+		context.AfterFunc(ctx, func() { cancel(nil) })
+		return context.WithValue(bound, cancelKey{}, cancel), nil
 	}
+}
+
+type cancelKey struct{}
+
+// cancelOf cancels a call.
+func cancelOf(ctx context.Context) context.CancelCauseFunc {
+	cancel, _ := ctx.Value(cancelKey{}).(context.CancelCauseFunc)
+	return cancel
 }

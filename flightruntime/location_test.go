@@ -17,6 +17,15 @@ func TestParseLocation(t *testing.T) {
 		{location: "grpc://0.0.0.0:0", uri: "grpc://0.0.0.0:0"},
 		{location: "grpc://:8815", uri: "grpc://:8815"},
 		{location: "grpc://host:65535", uri: "grpc://host:65535"},
+		{location: "grpc+tls://flight.example.com:443", uri: "grpc+tls://flight.example.com:443"},
+		{location: "grpc+unix:///run/flight.sock", uri: "grpc+unix:///run/flight.sock"},
+		{location: "grpc+unix:///run/../run/flight.sock", uri: "grpc+unix:///run/flight.sock"},
+		{location: "arrow-flight-reuse-connection://?", uri: "arrow-flight-reuse-connection://?"},
+		{location: "arrow-flight-reuse-connection://", uri: "arrow-flight-reuse-connection://?"},
+		{location: "grpc+unix://run/flight.sock", refusal: "absolute path"},
+		{location: "arrow-flight-reuse-connection://host:1", refusal: "nothing after"},
+		{location: "grpc+tls://host", refusal: "a port between 0 and 65535"},
+		{location: "grpcs://host:1", refusal: `unknown scheme "grpcs", expected grpc, grpc+tcp, grpc+tls, grpc+unix`},
 		{location: "", refusal: "SCHEME://HOST:PORT"},
 		{location: "host:8815", refusal: "SCHEME://HOST:PORT"},
 		{location: "http://host:8815", refusal: `unknown scheme "http"`},
@@ -55,9 +64,18 @@ func TestParseLocation(t *testing.T) {
 	}
 }
 
-func TestForGRPCTCP(t *testing.T) {
-	l := ForGRPCTCP("::1", 8815)
-	if l.String() != "grpc://[::1]:8815" || l.Port() != 8815 {
-		t.Errorf("is %s with port %d", l, l.Port())
+func TestConstructedLocations(t *testing.T) {
+	for uri, l := range map[string]Location{
+		"grpc://[::1]:8815":                 ForGRPCTCP("::1", 8815),
+		"grpc+tls://host:443":               ForGRPCTLS("host", 443),
+		"grpc+unix:///run/flight.sock":      ForGRPCUnix("/run/flight.sock"),
+		"arrow-flight-reuse-connection://?": ReuseConnection,
+	} {
+		if parsed, err := ParseLocation(uri); l.String() != uri || parsed != l || err != nil {
+			t.Errorf("%s is %s, and parses as %v, %v", uri, l, parsed, err)
+		}
+	}
+	if port := ForGRPCTCP("::1", 8815).Port(); port != 8815 {
+		t.Errorf("the port is %d", port)
 	}
 }

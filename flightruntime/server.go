@@ -4,6 +4,7 @@ package flightruntime
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -21,27 +23,51 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
-// Service answers the Flight RPCs. Embed flight.BaseFlightServer and override what you serve: the rest answers UNIMPLEMENTED.
-type Service = flight.FlightServer
-
 // ServerOptions say how a server treats its callers. The zero value serves with the defaults.
 type ServerOptions struct {
+	// TLS is how a server at a grpc+tls location proves who it is, and whom it asks to. ServerTLS makes one of PEM files.
+	TLS *tls.Config
+	// Auth, if set, authenticates callers by handshake and token.
+	Auth ServerAuthHandler
+	// Middleware follows each call, the first outermost.
+	Middleware []NamedServerMiddleware
+	// InsecureAuth says whether credentials may come in plain text. By default a server that would take them so is refused.
+	InsecureAuth InsecureAuth
 	// MaxMessageBytes bounds one message in either direction. 0 means 64 MiB.
 	MaxMessageBytes int
 	// MaxStreams bounds the calls at a time on one connection. 0 means 512.
 	MaxStreams uint32
 	// MaxCallDuration ends calls that take longer, also where a client does not read. 0 means no bound.
 	MaxCallDuration time.Duration
+	// StallTimeout ends calls whose client reads nothing for so long while there is something to read. 0 means 2 minutes, less than 0 no
+	// bound.
+	StallTimeout time.Duration
 	// Logger gets panics and failed calls. nil means slog.Default().
 	Logger *slog.Logger
 	// Observer, if set, sees the end of each call.
 	Observer func(method string, err error, took time.Duration)
 }
 
+// InsecureAuth says what to do where authentication would happen without TLS, by which whoever listens on the way learns passwords and
+// tokens.
+type InsecureAuth string
+
+// Values of InsecureAuth.
+const (
+	// RefuseInsecureAuth: do not. A UNIX socket is not insecure.
+	RefuseInsecureAuth InsecureAuth = ""
+	// AllowInsecureAuth: do it all the same, for instance behind a proxy that ends TLS.
+	AllowInsecureAuth InsecureAuth = "Allow"
+)
+
 // Defaults of ServerOptions, and settings of every server.
 const (
 	defaultMaxMessageBytes = 64 << 20
 	defaultMaxStreams      = 512
+	// defaultStallTimeout is many times what a network's hiccup takes, and short enough for what a stalled client holds to be freed.
+	defaultStallTimeout = 2 * time.Minute
+	// maxHeaderBytes of a call: several tokens' worth. grpc-go takes 16 MiB.
+	maxHeaderBytes = 64 << 10
 	// minClientPing: Arrow's documentation tells clients to ping every 60 s; grpc-go's own floor of 5 min would cut them off.
 	minClientPing = 10 * time.Second
 	// serverPing finds clients that are gone without a word, within serverPing + serverPingTimeout.
@@ -61,55 +87,94 @@ type Server struct {
 	grpc     *grpc.Server
 	health   *health.Server
 	calls    *callCounter
-	stopped  chan struct{}
-	stopOnce sync.Once
+
+	start    sync.Once
+	ended    chan struct{} // closed when the server has ended
+	endOnce  sync.Once
+	serveErr error // of before ended was closed
 }
 
 // NewServer listens at a location. Port 0 takes a free one, which Location then tells. Clients can connect from now on; their calls are
-// answered once Serve runs.
+// answered once Start or Serve is called.
 func NewServer(location string, service Service, opts ServerOptions) (*Server, error) {
 	l, err := ParseLocation(location)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", l.address())
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", l, err)
+	opts = opts.withDefaults()
+	if err := opts.check(l); err != nil {
+		return nil, err
 	}
-	l.port = uint16(listener.Addr().(*net.TCPAddr).Port)
-	s := &Server{location: l, listener: listener, health: health.NewServer(), calls: &callCounter{}, stopped: make(chan struct{})}
-	s.grpc = grpc.NewServer(serverOptions(opts, s.calls)...)
-	flight.RegisterFlightServiceServer(s.grpc, service)
+	listener, l, err := l.listen()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{location: l, listener: listener, health: health.NewServer(), calls: &callCounter{}, ended: make(chan struct{})}
+	s.grpc = grpc.NewServer(opts.grpc(s.calls)...)
+	flight.RegisterFlightServiceServer(s.grpc, &adapter{service: service, auth: opts.Auth, maxMessageBytes: opts.MaxMessageBytes})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s, nil
 }
 
-func serverOptions(o ServerOptions, calls *callCounter) []grpc.ServerOption {
+func (o ServerOptions) withDefaults() ServerOptions {
 	if o.MaxMessageBytes == 0 {
 		o.MaxMessageBytes = defaultMaxMessageBytes
 	}
 	if o.MaxStreams == 0 {
 		o.MaxStreams = defaultMaxStreams
 	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStallTimeout
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	guard := callGuard{calls: calls, log: o.Logger, observe: o.Observer}
+	return o
+}
+
+// check refuses options that do not go with the location.
+func (o ServerOptions) check(l Location) error {
+	switch {
+	case l.scheme == SchemeTLS && o.TLS == nil:
+		return fmt.Errorf("listen at %s: TLS needs a certificate and its key: set ServerOptions.TLS", l)
+	case l.scheme != SchemeTLS && o.TLS != nil:
+		return fmt.Errorf("listen at %s: there is a TLS configuration: use a location of the scheme grpc+tls", l)
+	case l.scheme == SchemeTCP && o.InsecureAuth != AllowInsecureAuth && o.takesCredentials():
+		return fmt.Errorf("listen at %s: authentication without TLS shows passwords and tokens to whoever listens on the way: "+
+			"use a location of the scheme grpc+tls, or set ServerOptions.InsecureAuth to AllowInsecureAuth", l)
+	}
+	return nil
+}
+
+// takesCredentials is true where clients are to send what others must not see.
+func (o ServerOptions) takesCredentials() bool {
+	for _, m := range o.Middleware {
+		if _, ok := m.Factory.(interface{ carriesCredentials() }); ok {
+			return true
+		}
+	}
+	return o.Auth != nil
+}
+
+func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
+	guard := callGuard{calls: calls, log: o.Logger, observe: o.Observer, auth: o.Auth, middleware: o.Middleware, stall: o.StallTimeout}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()),
 		grpc.MaxRecvMsgSize(o.MaxMessageBytes),
 		grpc.MaxSendMsgSize(o.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(o.MaxStreams),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.WriteBufferSize(writeBuffer),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: serverPingTimeout}),
+		grpc.InTapHandle(boundCalls(o.MaxCallDuration)),
 		grpc.ChainUnaryInterceptor(guard.unary),
 		grpc.ChainStreamInterceptor(guard.stream),
 	}
-	if o.MaxCallDuration > 0 {
-		options = append(options, grpc.InTapHandle(boundCalls(o.MaxCallDuration)))
+	if o.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	return options
 }
@@ -130,20 +195,43 @@ func (s *Server) SetServing(serving bool) {
 	s.health.SetServingStatus(serviceName, state)
 }
 
+// Start begins to answer calls and returns at once.
+func (s *Server) Start() {
+	s.start.Do(func() {
+		go func() {
+			// grpc-go's error says that the server was shut down before it began to serve.
+			err := s.grpc.Serve(s.listener)
+			if err == nil || errors.Is(err, grpc.ErrServerStopped) {
+				return // Shutdown tells of the end, once the running calls have ended too
+			}
+			s.end(fmt.Errorf("serve at %s: %w", s.location, err))
+		}()
+	})
+}
+
+// Wait returns when the server has ended: nil after a Shutdown.
+func (s *Server) Wait() error {
+	<-s.ended
+	return s.serveErr
+}
+
 // Serve answers calls until the server is shut down. It then returns nil.
 func (s *Server) Serve() error {
-	// grpc-go's error says that the server was shut down before it began to serve.
-	if err := s.grpc.Serve(s.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve at %s: %w", s.location, err)
-	}
-	<-s.stopped
-	return nil
+	s.Start()
+	return s.Wait()
+}
+
+func (s *Server) end(err error) {
+	s.endOnce.Do(func() {
+		s.serveErr = err
+		close(s.ended)
+	})
 }
 
 // Shutdown refuses new calls, lets the running ones end, and cancels those that have not ended when ctx is done. The error then says how
 // many these were.
 func (s *Server) Shutdown(ctx context.Context) error {
-	defer s.stopOnce.Do(func() { close(s.stopped) })
+	defer s.end(nil)
 	defer s.listener.Close() // grpc-go closes it too, but only once Serve has been called
 	s.health.Shutdown()
 	drained := make(chan struct{})

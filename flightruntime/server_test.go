@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -25,22 +27,22 @@ import (
 
 // testService answers with the functions that a test gives it.
 type testService struct {
-	flight.BaseFlightServer
-	getFlightInfo func(context.Context) (*flight.FlightInfo, error)
-	doGet         func(flight.FlightService_DoGetServer) error
-	doAction      func(*flight.Action, flight.FlightService_DoActionServer) error
+	BaseService
+	getFlightInfo func(context.Context) (*FlightInfo, error)
+	doGet         func(context.Context) iter.Seq2[Chunk, error]
+	doAction      func(*Action) iter.Seq2[[]byte, error]
 }
 
-func (s *testService) GetFlightInfo(ctx context.Context, _ *flight.FlightDescriptor) (*flight.FlightInfo, error) {
+func (s *testService) GetFlightInfo(ctx context.Context, _ *FlightDescriptor) (*FlightInfo, error) {
 	return s.getFlightInfo(ctx)
 }
 
-func (s *testService) DoGet(_ *flight.Ticket, stream flight.FlightService_DoGetServer) error {
-	return s.doGet(stream)
+func (s *testService) DoGet(ctx context.Context, _ *Ticket) (*DataStream, error) {
+	return GeneratorStream(arrow.NewSchema(nil, nil), s.doGet(ctx)), nil
 }
 
-func (s *testService) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
-	return s.doAction(a, stream)
+func (s *testService) DoAction(_ context.Context, a *Action) iter.Seq2[[]byte, error] {
+	return s.doAction(a)
 }
 
 // start serves on loopback until the test ends.
@@ -68,7 +70,11 @@ func start(t *testing.T, service Service, opts ServerOptions) *Server {
 
 func connectTo(t *testing.T, server *Server) (*grpc.ClientConn, flight.FlightServiceClient) {
 	t.Helper()
-	conn, err := grpc.NewClient(server.Location().target(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	target, err := server.Location().target()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,18 +112,21 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// waiting is a DoGet that tells when it has begun and ends when its release is closed or its call ends.
-func waiting(begun chan<- struct{}, release <-chan struct{}) func(flight.FlightService_DoGetServer) error {
-	return func(stream flight.FlightService_DoGetServer) error {
-		if err := stream.Send(&flight.FlightData{DataHeader: []byte("begun")}); err != nil {
-			return err
-		}
-		begun <- struct{}{}
-		select {
-		case <-release:
-			return stream.Send(&flight.FlightData{DataHeader: []byte("the end")})
-		case <-stream.Context().Done():
-			return stream.Context().Err()
+// waiting is a DoGet that tells when it has begun and ends when its release is closed or its call ends. It sends three messages: the
+// schema and two of metadata.
+func waiting(begun chan<- struct{}, release <-chan struct{}) func(context.Context) iter.Seq2[Chunk, error] {
+	return func(ctx context.Context) iter.Seq2[Chunk, error] {
+		return func(yield func(Chunk, error) bool) {
+			if !yield(Chunk{AppMetadata: []byte("begun")}, nil) {
+				return
+			}
+			begun <- struct{}{}
+			select {
+			case <-release:
+				yield(Chunk{AppMetadata: []byte("the end")}, nil)
+			case <-ctx.Done():
+				yield(Chunk{}, ctx.Err())
+			}
 		}
 	}
 }
@@ -174,16 +183,16 @@ func TestPanicsAreLoggedAndKeptFromTheClient(t *testing.T) {
 		logs string
 	}{
 		{"in a unary call", func(s *testService, c flight.FlightServiceClient) error {
-			s.getFlightInfo = func(context.Context) (*flight.FlightInfo, error) { panic(secret) }
+			s.getFlightInfo = func(context.Context) (*FlightInfo, error) { panic(secret) }
 			_, err := c.GetFlightInfo(t.Context(), &flight.FlightDescriptor{})
 			return err
 		}, secret},
 		{"in a stream that has begun", func(s *testService, c flight.FlightServiceClient) error {
-			s.doGet = func(stream flight.FlightService_DoGetServer) error {
-				if err := stream.Send(&flight.FlightData{}); err != nil {
-					return err
+			s.doGet = func(context.Context) iter.Seq2[Chunk, error] {
+				return func(yield func(Chunk, error) bool) {
+					yield(Chunk{AppMetadata: []byte("begun")}, nil)
+					panic(errors.New(secret))
 				}
-				panic(errors.New(secret))
 			}
 			stream, err := c.DoGet(t.Context(), &flight.Ticket{})
 			if err != nil {
@@ -193,7 +202,7 @@ func TestPanicsAreLoggedAndKeptFromTheClient(t *testing.T) {
 			return err
 		}, secret},
 		{"of the Go runtime, which a library made an error", func(s *testService, c flight.FlightServiceClient) error {
-			s.getFlightInfo = func(context.Context) (*flight.FlightInfo, error) { return nil, libraryPanic() }
+			s.getFlightInfo = func(context.Context) (*FlightInfo, error) { return nil, libraryPanic() }
 			_, err := c.GetFlightInfo(t.Context(), &flight.FlightDescriptor{})
 			return err
 		}, "interface conversion"},
@@ -210,7 +219,7 @@ func TestPanicsAreLoggedAndKeptFromTheClient(t *testing.T) {
 				t.Errorf("the log has nothing of the panic: %s", logs)
 			}
 			eventually(t, "the call is counted out", func() bool { return server.ActiveCalls() == 0 })
-			service.getFlightInfo = func(context.Context) (*flight.FlightInfo, error) { return &flight.FlightInfo{}, nil }
+			service.getFlightInfo = func(context.Context) (*FlightInfo, error) { return &FlightInfo{}, nil }
 			if _, err := client.GetFlightInfo(t.Context(), &flight.FlightDescriptor{}); err != nil {
 				t.Errorf("the next call ended with %v", err)
 			}
@@ -220,7 +229,7 @@ func TestPanicsAreLoggedAndKeptFromTheClient(t *testing.T) {
 
 func TestALongRefusalReachesTheClient(t *testing.T) {
 	// Clients take 8 KiB of headers, and a byte that is not ASCII takes three: an uncut message would end the call as something else.
-	service := &testService{getFlightInfo: func(context.Context) (*flight.FlightInfo, error) {
+	service := &testService{getFlightInfo: func(context.Context) (*FlightInfo, error) {
 		return nil, status.Error(codes.NotFound, "no dataset "+strings.Repeat("ü", 1<<20))
 	}}
 	_, client := connectTo(t, start(t, service, ServerOptions{}))
@@ -230,17 +239,37 @@ func TestALongRefusalReachesTheClient(t *testing.T) {
 	}
 }
 
-func TestMaxCallDurationEndsACallWhoseClientDoesNotRead(t *testing.T) {
-	ended := make(chan error, 1)
-	observed := make(chan error, 1)
-	service := &testService{doGet: func(stream flight.FlightService_DoGetServer) error {
-		for {
-			if err := stream.Send(&flight.FlightData{DataBody: make([]byte, 1<<20)}); err != nil {
-				ended <- err
-				return err
+// endless is a DoGet that sends metadata until nobody wants any more, and then says so.
+func endless(ended func()) func(context.Context) iter.Seq2[Chunk, error] {
+	return func(context.Context) iter.Seq2[Chunk, error] {
+		return func(yield func(Chunk, error) bool) {
+			defer ended()
+			for yield(Chunk{AppMetadata: make([]byte, 1<<20)}, nil) {
 			}
 		}
-	}}
+	}
+}
+
+func TestAClientThatStopsReadingLosesItsCall(t *testing.T) {
+	ended, observed := make(chan struct{}), make(chan error, 1)
+	server := start(t, &testService{doGet: endless(func() { close(ended) })}, ServerOptions{
+		StallTimeout: 50 * time.Millisecond,
+		Observer:     func(_ string, err error, _ time.Duration) { observed <- err },
+	})
+	_, client := connectTo(t, server)
+	if _, err := client.DoGet(t.Context(), &flight.Ticket{}); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if err := <-observed; !errors.Is(err, ErrTimedOut) || !strings.Contains(err.Error(), "has read nothing for 50ms") {
+		t.Errorf("ended with %v, want a time-out that says why", err)
+	}
+}
+
+func TestMaxCallDurationEndsACallWhoseClientDoesNotRead(t *testing.T) {
+	ended := make(chan struct{})
+	observed := make(chan error, 1)
+	service := &testService{doGet: endless(func() { close(ended) })}
 	server := start(t, service, ServerOptions{
 		MaxCallDuration: 50 * time.Millisecond,
 		Observer:        func(_ string, err error, _ time.Duration) { observed <- err },
@@ -268,7 +297,7 @@ func TestMaxCallDurationTellsTheClient(t *testing.T) {
 
 func TestMaxMessageBytesHoldsInBothDirections(t *testing.T) {
 	service := &testService{
-		getFlightInfo: func(context.Context) (*flight.FlightInfo, error) {
+		getFlightInfo: func(context.Context) (*FlightInfo, error) {
 			return &flight.FlightInfo{AppMetadata: make([]byte, 2<<10)}, nil
 		},
 	}
@@ -315,7 +344,7 @@ func TestActiveCallsCountsFlightCallsAlone(t *testing.T) {
 	}
 	close(release)
 	for _, s := range streams {
-		if n, err := drainStream(s); n != 2 || err != nil {
+		if n, err := drainStream(s); n != 3 || err != nil {
 			t.Errorf("a stream ended after %d messages with %v", n, err)
 		}
 	}
@@ -351,8 +380,8 @@ func TestShutdownLetsRunningStreamsEnd(t *testing.T) {
 	default:
 	}
 	close(release)
-	if n, err := drainStream(stream); n != 2 || err != nil {
-		t.Errorf("the running stream ended after %d messages with %v, want both and no error", n, err)
+	if n, err := drainStream(stream); n != 3 || err != nil {
+		t.Errorf("the running stream ended after %d messages with %v, want all three and no error", n, err)
 	}
 	if err := <-down; err != nil {
 		t.Errorf("Shutdown returned %v", err)
@@ -387,10 +416,10 @@ func TestShutdownCancelsWhatHasNotEndedInTime(t *testing.T) {
 func TestShutdownDoesNotWaitForACallThatIgnoresItsEnd(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
-	server := start(t, &testService{doGet: func(flight.FlightService_DoGetServer) error {
+	server := start(t, &testService{doGet: func(context.Context) iter.Seq2[Chunk, error] {
 		begun <- struct{}{}
 		<-release
-		return nil
+		return func(func(Chunk, error) bool) {}
 	}}, ServerOptions{})
 	_, client := connectTo(t, server)
 	if _, err := client.DoGet(t.Context(), &flight.Ticket{}); err != nil {
@@ -471,13 +500,14 @@ func TestReflectionNamesTheServices(t *testing.T) {
 
 // answers is a server whose actions answer with the bodies given.
 func answers(bodies ...string) *testService {
-	return &testService{doAction: func(_ *flight.Action, stream flight.FlightService_DoActionServer) error {
-		for _, body := range bodies {
-			if err := stream.Send(&flight.Result{Body: []byte(body)}); err != nil {
-				return err
+	return &testService{doAction: func(*Action) iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			for _, body := range bodies {
+				if !yield([]byte(body), nil) {
+					return
+				}
 			}
 		}
-		return nil
 	}}
 }
 
@@ -523,8 +553,8 @@ func TestHealthCheckTellsNonsenseFromFailure(t *testing.T) {
 		})
 	}
 	t.Run("an error of the call", func(t *testing.T) {
-		_, err := healthOf(t, &testService{doAction: func(*flight.Action, flight.FlightService_DoActionServer) error {
-			return status.Error(codes.PermissionDenied, "not you")
+		_, err := healthOf(t, &testService{doAction: func(*Action) iter.Seq2[[]byte, error] {
+			return failed[[]byte](Errorf(KindUnauthorized, "not you"))
 		}})
 		if status.Code(err) != codes.PermissionDenied {
 			t.Errorf("HealthCheck gave %v, want PERMISSION_DENIED", err)
@@ -538,7 +568,7 @@ func TestHealthCheckTellsNonsenseFromFailure(t *testing.T) {
 		if err := gone.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		client, err := Connect(gone.Location().String())
+		client, err := Connect(gone.Location().String(), ClientOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -551,7 +581,7 @@ func TestHealthCheckTellsNonsenseFromFailure(t *testing.T) {
 
 func healthOf(t *testing.T, service Service) (*Health, error) {
 	t.Helper()
-	client, err := Connect(start(t, service, ServerOptions{}).Location().String())
+	client, err := Connect(start(t, service, ServerOptions{}).Location().String(), ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -561,7 +591,7 @@ func healthOf(t *testing.T, service Service) (*Health, error) {
 
 func TestDoActionYieldsResultsUntilTheCallerHasEnough(t *testing.T) {
 	var got []string
-	client, err := Connect(start(t, answers("a", "b", "c"), ServerOptions{}).Location().String())
+	client, err := Connect(start(t, answers("a", "b", "c"), ServerOptions{}).Location().String(), ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -580,7 +610,7 @@ func TestDoActionYieldsResultsUntilTheCallerHasEnough(t *testing.T) {
 }
 
 func TestConnectRefusesWhatIsNoLocation(t *testing.T) {
-	if _, err := Connect("host:8815"); err == nil || !strings.Contains(err.Error(), "SCHEME://HOST:PORT") {
+	if _, err := Connect("host:8815", ClientOptions{}); err == nil || !strings.Contains(err.Error(), "SCHEME://HOST:PORT") {
 		t.Errorf("Connect gave %v", err)
 	}
 }

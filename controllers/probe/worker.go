@@ -126,14 +126,13 @@ func (w *worker) probe(ctx context.Context, address string, timeout time.Duratio
 func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health, error) {
 	if w.client == nil {
 		// Pods are called directly, whatever proxy the operator's environment names.
-		client, err := flightruntime.Connect("grpc://"+address,
+		client, err := flightruntime.Connect("grpc://"+address, flightruntime.ClientOptions{MaxMessageBytes: maxAnswer, Dial: []grpc.DialOption{
 			grpc.WithNoProxy(),
 			grpc.WithReadBufferSize(connectionBuffer),
 			grpc.WithWriteBufferSize(connectionBuffer),
 			grpc.WithDisableServiceConfig(),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 			grpc.WithUserAgent("flight-operator"),
-		)
+		}})
 		if err != nil {
 			return nil, err
 		}

@@ -3,12 +3,8 @@ package datasets
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"strings"
-
-	"github.com/apache/arrow-go/v18/arrow/flight"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
@@ -46,41 +42,38 @@ var actions = []action{
 }
 
 // ListActions tells of each action.
-func (s *Service) ListActions(_ *flight.Empty, stream flight.FlightService_ListActionsServer) error {
-	for _, a := range actions {
-		if err := stream.Send(&flight.ActionType{Type: a.name, Description: a.description}); err != nil {
-			return err
-		}
+func (s *Service) ListActions(context.Context) ([]*flightruntime.ActionType, error) {
+	types := make([]*flightruntime.ActionType, len(actions))
+	for i, a := range actions {
+		types[i] = &flightruntime.ActionType{Type: a.name, Description: a.description}
 	}
-	return nil
+	return types, nil
 }
 
 // DoAction runs an action.
-func (s *Service) DoAction(asked *flight.Action, stream flight.FlightService_DoActionServer) error {
-	// C++ clients wait for the headers before they hand the call to their caller.
-	if err := stream.SendHeader(metadata.MD{}); err != nil {
-		return err
-	}
-	for _, a := range actions {
-		if a.name != asked.GetType() {
-			continue
-		}
-		answers, err := a.run(s, stream.Context(), string(asked.GetBody()))
+func (s *Service) DoAction(ctx context.Context, asked *flightruntime.Action) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		answers, err := s.act(ctx, asked)
 		if err != nil {
-			return callError(err)
+			yield(nil, callError(err))
+			return
 		}
 		for _, answer := range answers {
 			body, err := json.Marshal(answer)
-			if err != nil {
-				return err
-			}
-			if err := stream.Send(&flight.Result{Body: body}); err != nil {
-				return err
+			if !yield(body, err) || err != nil {
+				return
 			}
 		}
-		return nil
 	}
-	return status.Errorf(codes.InvalidArgument, "unknown action %q: expected one of %s", asked.GetType(), actionNames())
+}
+
+func (s *Service) act(ctx context.Context, asked *flightruntime.Action) ([]any, error) {
+	for _, a := range actions {
+		if a.name == asked.GetType() {
+			return a.run(s, ctx, string(asked.GetBody()))
+		}
+	}
+	return nil, flightruntime.Errorf(flightruntime.KindInvalid, "unknown action %q: expected one of %s", asked.GetType(), actionNames())
 }
 
 func actionNames() string {

@@ -4,42 +4,41 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"path"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
+	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
-	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
 // ListFlights tells of each dataset that can be served. Criteria are a glob of names, such as "trips-*"; empty means all.
-func (s *Service) ListFlights(criteria *flight.Criteria, stream flight.FlightService_ListFlightsServer) error {
-	glob := string(criteria.GetExpression())
-	if _, err := path.Match(glob, ""); err != nil {
-		return status.Errorf(codes.InvalidArgument, "criteria %q: expected a glob of dataset names, such as \"trips-*\", or nothing for all", glob)
+func (s *Service) ListFlights(_ context.Context, criteria []byte) iter.Seq2[*flightruntime.FlightInfo, error] {
+	return func(yield func(*flightruntime.FlightInfo, error) bool) {
+		glob := string(criteria)
+		if _, err := path.Match(glob, ""); err != nil {
+			yield(nil, flightruntime.Errorf(flightruntime.KindInvalid, "criteria %q: expected a glob of dataset names, such as \"trips-*\", or nothing for all", glob))
+			return
+		}
+		for _, d := range s.catalog.Statuses() {
+			if matched, _ := path.Match(glob, d.Name); d.Snapshot == nil || (glob != "" && !matched) {
+				continue
+			}
+			info, err := flightInfo(d.Snapshot, flightruntime.DescriptorForPath(d.Name))
+			if !yield(info, err) || err != nil {
+				return
+			}
+		}
 	}
-	for _, d := range s.catalog.Statuses() {
-		if matched, _ := path.Match(glob, d.Name); d.Snapshot == nil || (glob != "" && !matched) {
-			continue
-		}
-		info, err := flightInfo(d.Snapshot, &flight.FlightDescriptor{Type: flight.DescriptorPATH, Path: []string{d.Name}})
-		if err != nil {
-			return err
-		}
-		if err := stream.Send(info); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // GetFlightInfo tells of one dataset: its schema, how much it holds, and the ticket to read it with.
-func (s *Service) GetFlightInfo(_ context.Context, d *flight.FlightDescriptor) (*flight.FlightInfo, error) {
+func (s *Service) GetFlightInfo(_ context.Context, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
 	snapshot, err := s.described(d)
 	if err != nil {
 		return nil, err
@@ -48,12 +47,12 @@ func (s *Service) GetFlightInfo(_ context.Context, d *flight.FlightDescriptor) (
 }
 
 // GetSchema tells the schema of one dataset.
-func (s *Service) GetSchema(_ context.Context, d *flight.FlightDescriptor) (*flight.SchemaResult, error) {
+func (s *Service) GetSchema(_ context.Context, d *flightruntime.FlightDescriptor) (*arrow.Schema, error) {
 	snapshot, err := s.described(d)
 	if err != nil {
 		return nil, err
 	}
-	return &flight.SchemaResult{Schema: snapshot.SchemaIPC}, nil
+	return snapshot.Layout.Schema, nil
 }
 
 // infoMetadata is the app_metadata of a FlightInfo, as JSON.
@@ -63,16 +62,16 @@ type infoMetadata struct {
 	RefreshedAt time.Time `json:"refreshedAt"`
 }
 
-func flightInfo(s *catalog.Snapshot, d *flight.FlightDescriptor) (*flight.FlightInfo, error) {
+func flightInfo(s *catalog.Snapshot, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
 	about, err := json.Marshal(infoMetadata{Description: s.Description, Format: s.FormatName, RefreshedAt: s.ReadAt.UTC()})
 	if err != nil {
 		return nil, err
 	}
-	return &flight.FlightInfo{
+	return &flightruntime.FlightInfo{
 		Schema:           s.SchemaIPC,
 		FlightDescriptor: d,
 		// No location: the ticket is good where it was got.
-		Endpoint:     []*flight.FlightEndpoint{{Ticket: &flight.Ticket{Ticket: []byte(s.Name)}}},
+		Endpoint:     []*flightruntime.FlightEndpoint{{Ticket: &flightruntime.Ticket{Ticket: []byte(s.Name)}}},
 		TotalRecords: s.Layout.Rows(),
 		TotalBytes:   s.Layout.Bytes(),
 		Ordered:      true,
@@ -81,14 +80,14 @@ func flightInfo(s *catalog.Snapshot, d *flight.FlightDescriptor) (*flight.Flight
 }
 
 // described is the snapshot that a descriptor names.
-func (s *Service) described(d *flight.FlightDescriptor) (*catalog.Snapshot, error) {
+func (s *Service) described(d *flightruntime.FlightDescriptor) (*catalog.Snapshot, error) {
 	if d.GetType() != flight.DescriptorPATH || len(d.GetPath()) != 1 {
-		return nil, status.Errorf(codes.InvalidArgument, "descriptor %s: expected a path of one part, the name of a dataset", describe(d))
+		return nil, flightruntime.Errorf(flightruntime.KindInvalid, "descriptor %s: expected a path of one part, the name of a dataset", describe(d))
 	}
 	return s.named(d.GetPath()[0])
 }
 
-func describe(d *flight.FlightDescriptor) string {
+func describe(d *flightruntime.FlightDescriptor) string {
 	if d.GetType() == flight.DescriptorCMD {
 		return fmt.Sprintf("with a command of %d bytes", len(d.GetCmd()))
 	}
@@ -101,25 +100,22 @@ func (s *Service) named(name string) (*catalog.Snapshot, error) {
 }
 
 // DoGet sends the dataset that the ticket names.
-func (s *Service) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGetServer) error {
+func (s *Service) DoGet(ctx context.Context, ticket *flightruntime.Ticket) (*flightruntime.DataStream, error) {
 	snapshot, err := s.named(string(ticket.GetTicket()))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w, err := wire.NewWriter(stream, snapshot.Layout.Schema, s.maxMessageBytes())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = w.Close() }() // it sends nothing
-	for batch, err := range snapshot.Read(stream.Context(), format.ReadOptions{}) {
-		if err != nil {
-			return callError(err)
-		}
-		if err := w.Write(batch); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &flightruntime.DataStream{
+		Schema:          snapshot.Layout.Schema,
+		MaxMessageBytes: s.maxMessageBytes(),
+		Chunks: func(yield func(flightruntime.Chunk, error) bool) {
+			for batch, err := range snapshot.Read(ctx, format.ReadOptions{}) {
+				if !yield(flightruntime.Chunk{Batch: batch}, callError(err)) || err != nil {
+					return
+				}
+			}
+		},
+	}, nil
 }
 
 func (s *Service) maxMessageBytes() int {

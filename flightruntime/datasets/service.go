@@ -6,17 +6,14 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"github.com/apache/arrow-go/v18/arrow/flight"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
+	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
 // Service serves the datasets of a configuration. Load gives it one; until then it answers that it does not serve.
 type Service struct {
-	flight.BaseFlightServer
+	flightruntime.BaseService
 
 	catalog     *catalog.Catalog
 	activeCalls func() int
@@ -69,9 +66,9 @@ func callError(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &notFound):
-		return status.Error(codes.NotFound, err.Error())
+		return flightruntime.Errorf(flightruntime.KindNotFound, "%w", err)
 	case errors.As(err, &unavailable), errors.As(err, &changed):
-		return status.Error(codes.Unavailable, err.Error())
+		return flightruntime.Errorf(flightruntime.KindUnavailable, "%w", err)
 	default:
 		return err
 	}

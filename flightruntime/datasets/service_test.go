@@ -52,7 +52,7 @@ func serve(t *testing.T) *served {
 			t.Error(err)
 		}
 	})
-	client, err := flightruntime.Connect(server.Location().String())
+	client, err := flightruntime.Connect(server.Location().String(), flightruntime.ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,8 +100,8 @@ func (s *served) get(ctx context.Context, ticket string) (messages int, err erro
 	}
 }
 
-// act runs an action and decodes its results.
-func (s *served) act(ctx context.Context, action, body string) (names []string, err error) {
+// actOn runs an action and decodes its results.
+func (s *served) actOn(ctx context.Context, action, body string) (names []string, err error) {
 	for result, err := range s.client.DoAction(ctx, action, []byte(body)) {
 		if err != nil {
 			return names, err
@@ -284,7 +284,7 @@ func TestAFileThatChangedIsUnavailableAndThenServedAnew(t *testing.T) {
 	if _, err := s.get(t.Context(), "notes"); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "ask again") {
 		t.Errorf("DoGet ended with %v, want UNAVAILABLE that says to ask again", err)
 	}
-	names, err := s.act(t.Context(), "Refresh", "notes")
+	names, err := s.actOn(t.Context(), "Refresh", "notes")
 	if diff := cmp.Diff([]string{"notes Ready"}, names); diff != "" || err != nil {
 		t.Errorf("Refresh: %v, -want +got:\n%s", err, diff)
 	}
@@ -314,7 +314,7 @@ func TestActionsOnDatasets(t *testing.T) {
 		{action: "refresh", code: codes.InvalidArgument, message: "HealthCheck, Status, Refresh"},
 	} {
 		t.Run(tt.action+" "+tt.body, func(t *testing.T) {
-			got, err := s.act(t.Context(), tt.action, tt.body)
+			got, err := s.actOn(t.Context(), tt.action, tt.body)
 			if status.Code(err) != tt.code || (err != nil && !strings.Contains(err.Error(), tt.message)) {
 				t.Fatalf("ended with %v, want %v and %q", err, tt.code, tt.message)
 			}

@@ -63,7 +63,7 @@ func do(t testing.TB, get func(flight.FlightService_DoGetServer) error) flight.F
 // send is a DoGet that writes batches. Each is released before the next is written, as readers of files do.
 func send(schema *arrow.Schema, limit int, batches ...arrow.RecordBatch) func(flight.FlightService_DoGetServer) error {
 	return func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, limit)
+		w, err := NewWriter(stream, schema, limit, WriteOptions{})
 		if err != nil {
 			return err
 		}
@@ -252,7 +252,7 @@ func TestSchemaArrivesBeforeTheFirstBatchIsWritten(t *testing.T) {
 	arrived := make(chan struct{})
 	schema := column(arrow.PrimitiveTypes.Int64)
 	stream := do(t, func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, noLimit)
+		w, err := NewWriter(stream, schema, noLimit, WriteOptions{})
 		if err != nil {
 			return err
 		}
@@ -287,7 +287,7 @@ func (e *encoded) SendMsg(m any) error {
 func TestEveryMessageHasABody(t *testing.T) {
 	// C++ takes a message without the body's field for one that has no data at all, and refuses it as a batch.
 	var sent encoded
-	w, err := NewWriter(&sent, column(arrow.Null), noLimit)
+	w, err := NewWriter(&sent, column(arrow.Null), noLimit, WriteOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestWriteEndsWithTheCall(t *testing.T) {
 	batch := numbers(schema, 1<<17)
 	ended := make(chan error, 1)
 	client := connect(t, func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, noLimit)
+		w, err := NewWriter(stream, schema, noLimit, WriteOptions{})
 		for err == nil {
 			err = w.Write(batch)
 		}

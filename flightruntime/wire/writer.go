@@ -5,10 +5,14 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // TargetMessageBytes is the size near which batches are cut: clients in Go and Rust take at most 4 MiB a message by default, and from
@@ -20,6 +24,8 @@ type MessageSender interface{ SendMsg(m any) error }
 
 // Writer sends record batches of one schema as FlightData. It is not safe for use by several goroutines.
 type Writer struct {
+	stream   MessageSender
+	out      *payloadSender
 	ipc      *ipc.Writer
 	target   int64 // bytes of a message
 	compacts bool  // whether a column is of a type that needsCompact
@@ -27,16 +33,17 @@ type Writer struct {
 
 // NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
 // batches. No message will exceed maxMessageBytes.
-func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, opts ...ipc.Option) (*Writer, error) {
-	out := &payloadSender{stream: stream, limit: maxMessageBytes}
+func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, o WriteOptions) (*Writer, error) {
+	out := &payloadSender{stream: stream, limit: maxMessageBytes, descriptor: o.Descriptor}
 	payload := ipc.GetSchemaPayload(schema, memory.DefaultAllocator)
 	defer payload.Release()
 	if err := out.WritePayload(payload); err != nil {
 		return nil, err
 	}
 	out.schemaSent = true
-	opts = append([]ipc.Option{ipc.WithSchema(schema)}, opts...)
+	opts := append([]ipc.Option{ipc.WithSchema(schema)}, o.IPC...)
 	return &Writer{
+		stream: stream, out: out,
 		ipc: ipc.NewWriterWithPayloadWriter(out, opts...),
 		// Half the limit leaves room for the message's metadata and for paddings.
 		target:   int64(min(TargetMessageBytes, maxMessageBytes/2)),
@@ -90,10 +97,12 @@ func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 
 // payloadSender is the ipc.PayloadWriter that sends each payload as one message.
 type payloadSender struct {
-	stream     MessageSender
-	limit      int
-	schemaSent bool
-	started    bool
+	stream      MessageSender
+	limit       int
+	schemaSent  bool
+	started     bool
+	descriptor  *flight.FlightDescriptor
+	appMetadata []byte
 }
 
 func (s *payloadSender) Start() error { return nil }
@@ -104,7 +113,15 @@ func (s *payloadSender) WritePayload(p ipc.Payload) error {
 		s.started = true // the ipc.Writer's own first payload is the schema, which NewWriter has sent
 		return nil
 	}
-	f, err := encodeFrame(p, nil)
+	f, err := encodeFrame(p, s.appMetadata)
+	s.appMetadata = nil
+	if s.descriptor != nil {
+		b, _ := proto.Marshal(s.descriptor)
+		head := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), b)
+		f.buffers = append(mem.BufferSlice{mem.SliceBuffer(head)}, f.buffers...)
+		f.size += len(head)
+		s.descriptor = nil
+	}
 	if err != nil {
 		return err
 	}

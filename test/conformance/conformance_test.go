@@ -100,7 +100,7 @@ func (s *server) stop() {
 // client is a Go client of the server.
 func (s *server) client(t *testing.T) *flightruntime.Client {
 	t.Helper()
-	c, err := flightruntime.Connect(s.location)
+	c, err := flightruntime.Connect(s.location, flightruntime.ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -289,7 +289,7 @@ func (s server) location(t *testing.T) string {
 
 // rows are those of a dataset on the server at a location.
 func rows(ctx context.Context, location, dataset string) (int64, error) {
-	c, err := flightruntime.Connect(location)
+	c, err := flightruntime.Connect(location, flightruntime.ClientOptions{})
 	if err != nil {
 		return 0, err
 	}

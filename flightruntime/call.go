@@ -1,0 +1,130 @@
+package flightruntime
+
+import (
+	"context"
+	"crypto/x509"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+)
+
+// Call is what a service knows of a running call: pyarrow's ServerCallContext. It is safe for use by several goroutines.
+type Call struct {
+	ctx     context.Context
+	method  Method
+	headers metadata.MD
+
+	mu         sync.Mutex
+	identity   string
+	middleware map[string]ServerMiddleware
+}
+
+type callKey struct{}
+
+// CallOf is the call that a context belongs to; nil for a context that is not of a call.
+func CallOf(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
+
+// newCall is the call of a gRPC stream's context, which the returned context knows.
+func newCall(ctx context.Context, method Method) (*Call, context.Context) {
+	headers, _ := metadata.FromIncomingContext(ctx)
+	c := &Call{method: method, headers: headers, identity: tlsIdentity(ctx)}
+	ctx = context.WithValue(ctx, callKey{}, c)
+	c.ctx = ctx
+	return c, ctx
+}
+
+// Method is the RPC.
+func (c *Call) Method() Method { return c.method }
+
+// Peer is the client's address, as the network tells it: "10.0.0.7:40312".
+func (c *Call) Peer() string {
+	if p, ok := peer.FromContext(c.ctx); ok {
+		return p.Addr.String()
+	}
+	return ""
+}
+
+// PeerIdentity is who calls, as the auth handler or a middleware found, or else as the client's TLS certificate says; empty if nobody
+// asked.
+func (c *Call) PeerIdentity() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.identity
+}
+
+// SetPeerIdentity says who calls: for middleware that authenticates.
+func (c *Call) SetPeerIdentity(identity string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.identity = identity
+}
+
+// Headers are what the client sent, with keys in lower case. Values of keys that end in "-bin" are binary. They are not to be changed.
+func (c *Call) Headers() metadata.MD { return c.headers }
+
+// Middleware is the middleware of that name that takes part in the call; nil if there is none.
+func (c *Call) Middleware(name string) ServerMiddleware {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.middleware[name]
+}
+
+func (c *Call) addMiddleware(name string, m ServerMiddleware) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.middleware == nil {
+		c.middleware = map[string]ServerMiddleware{}
+	}
+	c.middleware[name] = m
+}
+
+// IsCancelled is true as soon as the client has cancelled the call, has gone away, or its deadline has passed. Nobody has to poll it: the
+// context of the call is done at the same moment.
+func (c *Call) IsCancelled() bool { return c.ctx.Err() != nil }
+
+// AddHeader adds a header to the answer. It is an error once the first message has been sent.
+func (c *Call) AddHeader(key string, values ...string) error {
+	return grpc.SetHeader(c.ctx, pairs(key, values))
+}
+
+// AddTrailer adds a trailer to the answer: a header that follows the last message.
+func (c *Call) AddTrailer(key string, values ...string) error {
+	return grpc.SetTrailer(c.ctx, pairs(key, values))
+}
+
+func pairs(key string, values []string) metadata.MD {
+	return metadata.MD{strings.ToLower(key): values}
+}
+
+// tlsIdentity is whom a verified client certificate names: its first URI, DNS name or e-mail address, or else its common name.
+func tlsIdentity(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 {
+		return ""
+	}
+	return identityOf(info.State.VerifiedChains[0][0])
+}
+
+func identityOf(c *x509.Certificate) string {
+	switch {
+	case len(c.URIs) > 0:
+		return c.URIs[0].String()
+	case len(c.DNSNames) > 0:
+		return c.DNSNames[0]
+	case len(c.EmailAddresses) > 0:
+		return c.EmailAddresses[0]
+	default:
+		return c.Subject.CommonName
+	}
+}

@@ -1,0 +1,229 @@
+package flightruntime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
+)
+
+// CallOption is a setting of one call: pyarrow's FlightCallOptions.
+type CallOption func(*callSettings)
+
+// WithTimeout ends the call after a time with an error of KindTimedOut. A deadline of the context does the same.
+func WithTimeout(d time.Duration) CallOption { return func(s *callSettings) { s.timeout = d } }
+
+// WithHeader sends a header with the call; several of a key are several values. Values of a key that ends in "-bin" are binary.
+func WithHeader(key, value string) CallOption {
+	return func(s *callSettings) { s.headers = append(s.headers, key, value) }
+}
+
+// WithWriteOptions says how batches that the call sends are encoded.
+func WithWriteOptions(o WriteOptions) CallOption { return func(s *callSettings) { s.write = o } }
+
+// ReadOptions say how batches that the call receives are decoded.
+type ReadOptions struct {
+	// Allocator of what is decoded from compressed bodies. nil means memory.DefaultAllocator.
+	Allocator memory.Allocator
+	// Validate checks every batch in full before it is handed over: for servers that are not trusted.
+	Validate bool
+}
+
+// WithReadOptions says how batches that the call receives are decoded.
+func WithReadOptions(o ReadOptions) CallOption { return func(s *callSettings) { s.read = o } }
+
+// callSettings are those of one call, and how it ended.
+type callSettings struct {
+	timeout time.Duration
+	headers []string
+	write   WriteOptions
+	read    ReadOptions
+
+	cancel context.CancelFunc
+	outcome
+}
+
+// outcome is what the interceptors leave of a call: the trailers, which come with the error.
+type outcome struct {
+	mu      sync.Mutex
+	trailer metadata.MD
+}
+
+func (o *outcome) set(trailer metadata.MD) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.trailer = trailer
+}
+
+// failed is the Error of what a call ended with.
+func (o *outcome) failed(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return callError(err, o.trailer)
+}
+
+type settingsKey struct{}
+
+// newCallSettings gives a call's context what its options say. The caller cancels it when the call has ended.
+func newCallSettings(ctx context.Context, opts []CallOption) (context.Context, *callSettings) {
+	s := &callSettings{}
+	for _, o := range opts {
+		o(s)
+	}
+	if s.timeout > 0 {
+		ctx, s.cancel = context.WithTimeout(ctx, s.timeout)
+	} else {
+		ctx, s.cancel = context.WithCancel(ctx)
+	}
+	if len(s.headers) > 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, s.headers...)
+	}
+	return context.WithValue(ctx, settingsKey{}, &s.outcome), s
+}
+
+func (s *callSettings) reader(stream wire.MessageReceiver, o ClientOptions) *DataReader {
+	r := wire.NewReader(stream, wire.ReadOptions{MaxMessageBytes: o.MaxMessageBytes, Allocator: s.read.Allocator, Validate: s.read.Validate})
+	return &DataReader{wire: r, failed: s.failed, cancel: s.cancel}
+}
+
+func (s *callSettings) writer(stream grpc.ClientStream, d *FlightDescriptor, o ClientOptions, finish func() error) *DataWriter {
+	return &DataWriter{
+		stream: stream, descriptor: d, maxMessageBytes: wire.MaxMessageBytes, options: s.write, sizeLimit: o.WriteSizeLimit,
+		closeSend: stream.CloseSend, finish: finish,
+		// grpc-go tells the writer of a call that has ended io.EOF; why is for the reader to learn.
+		failed: func(err error) error {
+			if errors.Is(err, io.EOF) {
+				if ended := finish(); ended != nil {
+					return ended
+				}
+				return Errorf(KindCancelled, "the server has ended the call and takes no more data")
+			}
+			return s.failed(err)
+		},
+	}
+}
+
+// discard reads what is left, and gives the error that the call ended with.
+func (r *DataReader) discard() error {
+	for {
+		if _, err := r.Read(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// MetadataReader reads what a server answers to a DoPut: pyarrow's FlightMetadataReader. Another goroutine may write meanwhile.
+type MetadataReader struct {
+	stream   flight.FlightService_DoPutClient
+	settings *callSettings
+
+	mu  sync.Mutex
+	err error // once the call has ended
+}
+
+func newMetadataReader(stream flight.FlightService_DoPutClient, s *callSettings) *MetadataReader {
+	return &MetadataReader{stream: stream, settings: s}
+}
+
+// Read waits for the next answer; io.EOF after the last.
+func (r *MetadataReader) Read() ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return nil, r.err
+	}
+	result, err := r.stream.Recv()
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			err = r.settings.failed(err)
+		}
+		r.err = err
+		r.settings.cancel()
+		return nil, err
+	}
+	return result.GetAppMetadata(), nil
+}
+
+// Cancel ends the call at once.
+func (r *MetadataReader) Cancel() { r.settings.cancel() }
+
+// finish reads what is left, and gives the error that the call ended with.
+func (r *MetadataReader) finish() error {
+	for {
+		if _, err := r.Read(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// ClientMiddlewareFactory makes a middleware for each call: pyarrow's ClientMiddlewareFactory.
+type ClientMiddlewareFactory interface {
+	// StartCall begins a call, with the context that the caller gave. A middleware of nil has no part in it.
+	StartCall(ctx context.Context, method Method) ClientMiddleware
+}
+
+// ClientMiddleware follows one call.
+type ClientMiddleware interface {
+	// SendingHeaders are headers to send with the call.
+	SendingHeaders() metadata.MD
+	// ReceivedHeaders are the headers of the answer, and then its trailers, if any came.
+	ReceivedHeaders(metadata.MD)
+	// CallCompleted tells how the call ended: nil, or an *Error.
+	CallCompleted(err error)
+}
+
+// ClientMiddlewareFunc is a factory that is a function.
+type ClientMiddlewareFunc func(ctx context.Context, method Method) ClientMiddleware
+
+// StartCall calls the function.
+func (f ClientMiddlewareFunc) StartCall(ctx context.Context, method Method) ClientMiddleware {
+	return f(ctx, method)
+}
+
+// startMiddleware begins a call's middleware and gives the context its headers.
+func (c *Client) startMiddleware(ctx context.Context, method Method) (context.Context, clientMiddlewares) {
+	var started clientMiddlewares
+	for _, f := range c.options.Middleware {
+		m := f.StartCall(ctx, method)
+		if m == nil {
+			continue
+		}
+		started = append(started, m)
+		for key, values := range m.SendingHeaders() {
+			for _, v := range values {
+				ctx = metadata.AppendToOutgoingContext(ctx, key, v)
+			}
+		}
+	}
+	return ctx, started
+}
+
+type clientMiddlewares []ClientMiddleware
+
+func (ms clientMiddlewares) received(headers metadata.MD) {
+	if len(headers) == 0 {
+		return
+	}
+	for _, m := range ms {
+		m.ReceivedHeaders(headers)
+	}
+}
+
+func (ms clientMiddlewares) completed(err error) {
+	for _, m := range slices.Backward(ms) {
+		m.CallCompleted(err)
+	}
+}

@@ -1,0 +1,145 @@
+package flightruntime
+
+import (
+	"errors"
+	"io"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
+)
+
+// Chunk is a record batch with the app_metadata that goes with it. A chunk without a batch is a message of metadata alone.
+type Chunk = wire.Chunk
+
+// DataStream is what DoGet answers with: pyarrow's FlightDataStream.
+type DataStream struct {
+	// Schema of every batch. The client gets it at once.
+	Schema *arrow.Schema
+	// Chunks are sent in their order. A batch may be released, or used again, as soon as the sequence goes on, if its memory is the
+	// garbage collector's; see package wire. An error ends the call.
+	Chunks iter.Seq2[Chunk, error]
+	// Options say how batches are encoded.
+	Options WriteOptions
+	// MaxMessageBytes, if set, is a lower bound on messages than the server's own.
+	MaxMessageBytes int
+}
+
+// WriteOptions say how batches are encoded: pyarrow's IpcWriteOptions.
+type WriteOptions = wire.WriteOptions
+
+// RecordBatchStream is a stream of a reader's batches: pyarrow's RecordBatchStream. The stream releases the reader when it ends.
+func RecordBatchStream(r array.RecordReader) *DataStream {
+	return &DataStream{Schema: r.Schema(), Chunks: func(yield func(Chunk, error) bool) {
+		defer r.Release()
+		for r.Next() {
+			if !yield(Chunk{Batch: r.RecordBatch()}, nil) {
+				return
+			}
+		}
+		if err := r.Err(); err != nil && !errors.Is(err, io.EOF) {
+			yield(Chunk{}, err)
+		}
+	}}
+}
+
+// GeneratorStream is a stream of what a sequence yields: pyarrow's GeneratorStream. All batches have the schema.
+func GeneratorStream(schema *arrow.Schema, chunks iter.Seq2[Chunk, error]) *DataStream {
+	return &DataStream{Schema: schema, Chunks: chunks}
+}
+
+// MetadataWriter answers a DoPut: pyarrow's FlightMetadataWriter.
+type MetadataWriter struct {
+	stream flight.FlightService_DoPutServer
+}
+
+// Write sends metadata, which mean something to the client and the service alone.
+func (w *MetadataWriter) Write(appMetadata []byte) error {
+	return w.stream.Send(&flight.PutResult{AppMetadata: appMetadata})
+}
+
+// DataReader reads what the other side of a call sends. It is not safe for use by several goroutines; another may write meanwhile.
+type DataReader struct {
+	wire *wire.Reader
+	// failed makes the error of a call of what reading ended with; nil on servers, where it already is.
+	failed func(error) error
+	cancel func()
+}
+
+// Descriptor is what the client sent with its first message, for which it waits.
+func (r *DataReader) Descriptor() (*FlightDescriptor, error) {
+	d, err := r.wire.Descriptor()
+	return d, r.err(err)
+}
+
+// Schema is the schema of the batches, for which it waits. Chunks of metadata alone that come before are kept for Read. Where the other
+// side ends without a schema, the error is io.EOF.
+func (r *DataReader) Schema() (*arrow.Schema, error) {
+	s, err := r.wire.Schema()
+	return s, r.err(err)
+}
+
+// Read waits for the next chunk; io.EOF after the last. Its batch is valid until the next Read: retain it to keep it.
+func (r *DataReader) Read() (Chunk, error) {
+	c, err := r.wire.Next()
+	return c, r.err(err)
+}
+
+// Chunks are those that Read gives, up to the last.
+func (r *DataReader) Chunks() iter.Seq2[Chunk, error] {
+	return func(yield func(Chunk, error) bool) {
+		for {
+			c, err := r.Read()
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				yield(Chunk{}, err)
+				return
+			case !yield(c, nil):
+				return
+			}
+		}
+	}
+}
+
+// ReadAll is the rest of the stream as a table, without its metadata. The caller releases it.
+func (r *DataReader) ReadAll() (arrow.Table, error) {
+	schema, err := r.Schema()
+	if err != nil {
+		return nil, err
+	}
+	var batches []arrow.RecordBatch
+	defer func() {
+		for _, b := range batches {
+			b.Release()
+		}
+	}()
+	for c, err := range r.Chunks() {
+		if err != nil {
+			return nil, err
+		}
+		if c.Batch != nil {
+			c.Batch.Retain()
+			batches = append(batches, c.Batch)
+		}
+	}
+	return array.NewTableFromRecords(schema, batches), nil
+}
+
+// Cancel ends the call at once. On a server it does nothing: returning ends the call.
+func (r *DataReader) Cancel() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+}
+
+func (r *DataReader) err(err error) error {
+	if err == nil || r.failed == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return r.failed(err)
+}
