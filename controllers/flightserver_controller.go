@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -38,6 +39,7 @@ import (
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services;configmaps,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -79,6 +81,8 @@ type FlightServerReconciler struct {
 	applier    *applier
 	nudger     *nudger
 	configMaps *verified
+	// signingSecrets are those that are known to hold keys.
+	signingSecrets *verified
 	// known holds the keys of the FlightServers whose servers this operator has probed.
 	known sync.Map
 }
@@ -91,6 +95,7 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 	r.applier = newApplier(r.client, r.live)
 	r.nudger = newNudger(r.client)
 	r.configMaps = newVerified()
+	r.signingSecrets = newVerified()
 	if r.ServerAddress == nil {
 		r.ServerAddress = serverAddress
 	}
@@ -103,6 +108,7 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 		Owns(&appsv1.Deployment{}).
 		Owns(&corev1.Service{}).
 		Owns(&policyv1.PodDisruptionBudget{}).
+		Owns(&corev1.Secret{}, builder.OnlyMetadata).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(instanceOf)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.concernedBy(indexConfigMap))).
 		WatchesMetadata(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.concernedBy(indexClaim))).
@@ -216,6 +222,7 @@ func (r *FlightServerReconciler) forget(key types.NamespacedName) {
 	r.references.forget(key)
 	r.nudger.forget(key)
 	r.configMaps.forget(key)
+	r.signingSecrets.forget(key)
 	r.known.Delete(key)
 	r.applier.forget(key)
 	forgetMetrics(key)

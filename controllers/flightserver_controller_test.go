@@ -27,6 +27,7 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/signing"
 )
 
 // quiet is how long nothing may happen for a test to believe that nothing will. What the operator does, it does within milliseconds.
@@ -36,6 +37,7 @@ const quiet = 1500 * time.Millisecond
 func (w *world) owned(name string) []client.Object {
 	return []client.Object{
 		&corev1.ConfigMap{ObjectMeta: w.meta(name + "-config")},
+		&corev1.Secret{ObjectMeta: w.meta(name + "-signing")},
 		&appsv1.Deployment{ObjectMeta: w.meta(name)},
 		&corev1.Service{ObjectMeta: w.meta(name)},
 		&policyv1.PodDisruptionBudget{ObjectMeta: w.meta(name)},
@@ -174,6 +176,7 @@ func TestDriftIsMended(t *testing.T) {
 	w.awaitReady("taxi")
 
 	configMap := &corev1.ConfigMap{ObjectMeta: w.meta("taxi-config")}
+	secret := &corev1.Secret{ObjectMeta: w.meta("taxi-signing")}
 	deployment := &appsv1.Deployment{ObjectMeta: w.meta("taxi")}
 	service := &corev1.Service{ObjectMeta: w.meta("taxi")}
 	pdb := &policyv1.PodDisruptionBudget{ObjectMeta: w.meta("taxi")}
@@ -201,7 +204,7 @@ func TestDriftIsMended(t *testing.T) {
 	} {
 		w.expectMended(c.what, c.object, c.drift)
 	}
-	for _, o := range []client.Object{configMap, deployment, service, pdb} {
+	for _, o := range []client.Object{configMap, secret, deployment, service, pdb} {
 		kind := fmt.Sprintf("%T", o)
 		w.expectMended(kind+" without its labels", o, func() { o.SetLabels(nil) })
 		w.expectMended(kind+" without its owner", o, func() { o.SetOwnerReferences(nil) })
@@ -252,6 +255,8 @@ func essence(o client.Object) string {
 	switch o := o.(type) {
 	case *corev1.ConfigMap:
 		said = append(said, o.Annotations, o.Data)
+	case *corev1.Secret:
+		said = append(said, o.Data)
 	case *appsv1.Deployment:
 		said = append(said, o.Annotations, o.Spec)
 	case *corev1.Service:
@@ -265,6 +270,36 @@ func essence(o client.Object) string {
 		return err.Error()
 	}
 	return string(text)
+}
+
+func TestSigningKeysAreTheUsersOnceMade(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.flightServer("taxi", replicas(2)))
+	w.awaitReady("taxi")
+	secret := &corev1.Secret{ObjectMeta: w.meta("taxi-signing")}
+	if err := w.get(secret); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signing.Parse(secret.Data[signing.FileName]); err != nil {
+		t.Errorf("the operator made keys that are none: %v", err)
+	}
+	rotated := string(signing.Generate()) + string(secret.Data[signing.FileName])
+	change(w, secret, func(s *corev1.Secret) { s.Data[signing.FileName] = []byte(rotated) })
+	w.expectQuiet("taxi")
+	w.operator.stop()
+	w.operator = startOperator(w, runtimeImage)
+	w.expectQuiet("taxi")
+	if err := w.get(secret); err != nil || string(secret.Data[signing.FileName]) != rotated {
+		t.Errorf("the rotated keys did not stay (%v)", err)
+	}
+	change(w, secret, func(s *corev1.Secret) { s.Data = nil })
+	w.eventually("keys to be made again", func() error {
+		if err := w.get(secret); err != nil {
+			return err
+		}
+		_, err := signing.Parse(secret.Data[signing.FileName])
+		return err
+	})
 }
 
 func TestEditIsServedWithoutNewPods(t *testing.T) {
@@ -453,6 +488,7 @@ func TestNameConflict(t *testing.T) {
 		object func(w *world) client.Object
 	}{
 		{"ConfigMap", func(w *world) client.Object { return &corev1.ConfigMap{ObjectMeta: w.meta("taxi-config")} }},
+		{"Secret", func(w *world) client.Object { return &corev1.Secret{ObjectMeta: w.meta("taxi-signing")} }},
 		{"Service", func(w *world) client.Object {
 			return &corev1.Service{ObjectMeta: w.meta("taxi"), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
 		}},

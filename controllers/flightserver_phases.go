@@ -28,6 +28,7 @@ import (
 // Kinds of the objects that the operator owns.
 const (
 	kindConfigMap           = "ConfigMap"
+	kindSecret              = "Secret"
 	kindDeployment          = "Deployment"
 	kindService             = "Service"
 	kindPodDisruptionBudget = "PodDisruptionBudget"
@@ -79,6 +80,7 @@ var phases = []phase{
 	(*FlightServerReconciler).loadReferences,
 	(*FlightServerReconciler).renderConfiguration,
 	(*FlightServerReconciler).applyConfigMap,
+	(*FlightServerReconciler).ensureSigningSecret,
 	(*FlightServerReconciler).applyDeployment,
 	(*FlightServerReconciler).applyService,
 	(*FlightServerReconciler).applyPodDisruptionBudget,

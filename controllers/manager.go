@@ -24,11 +24,13 @@ func Scheme() (*runtime.Scheme, error) {
 }
 
 // CacheOptions keep the operator's memory small: of all kinds but FlightServer, ConfigMap and PersistentVolumeClaim only what the operator
-// owns is held, of ConfigMaps and claims only that they exist. Without namespaces, it watches all.
+// owns is held, of Secrets, ConfigMaps and claims only that they exist. Without namespaces, it watches all.
 func CacheOptions(namespaces []string) cache.Options {
 	owned := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.LabelManagedByValue})}
 	pods := owned
 	pods.Transform = stripPod
+	secrets := owned
+	secrets.Transform = stripMetadata // and of these, no contents: the operator watches their metadata alone
 	existence := cache.ByObject{Transform: stripMetadata}
 	options := cache.Options{
 		// A read that nobody planned for is a mistake: it would fill the memory with all objects of that kind.
@@ -38,6 +40,7 @@ func CacheOptions(namespaces []string) cache.Options {
 			&corev1.Service{}:               owned,
 			&policyv1.PodDisruptionBudget{}: owned,
 			&corev1.Pod{}:                   pods,
+			&corev1.Secret{}:                secrets,
 			&corev1.ConfigMap{}:             existence,
 			&corev1.PersistentVolumeClaim{}: existence,
 			&v1alpha1.FlightServer{}:        {Transform: cache.TransformStripManagedFields()},

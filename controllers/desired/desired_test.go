@@ -92,6 +92,7 @@ func TestGolden(t *testing.T) {
 		}
 		for kind, object := range map[string]any{
 			"configmap":           desired.ConfigMap(p),
+			"secret":              desired.SigningSecret(p.FlightServer, []byte("c2lnbmluZw==\n")),
 			"deployment":          deployment,
 			"service":             desired.Service(p),
 			"poddisruptionbudget": desired.PodDisruptionBudget(p),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/signing"
 )
 
 const (
@@ -23,6 +24,8 @@ const (
 	portHTTP      = "http"
 	// configDir is where the configuration is mounted: as a directory, for a file mounted by subPath never changes.
 	configDir = "/etc/flight"
+	// signingDir is where the keys are mounted that tickets are signed with.
+	signingDir = "/etc/flight-signing"
 	// user is the customary number of "nonroot".
 	user = 65532
 	// terminationMargin is what the kubelet waits beyond the drain timeout, so that the server ends by itself: its probes go unready, and
@@ -103,6 +106,7 @@ func container(fs *v1alpha1.FlightServer, wish *v1alpha1.PodTemplate) (*corev1ac
 		WithName(ContainerName).
 		WithArgs("serve",
 			"--config="+configDir+"/"+config.FileName,
+			"--signing-keys="+signingDir+"/"+signing.FileName,
 			fmt.Sprintf("--http=:%d", v1alpha1.PortHTTP),
 			"--drain-delay="+drainDelay.String(),
 			"--log-format=json").

@@ -13,8 +13,9 @@ import (
 
 // Names of the operator's volumes start with flight-, which users' may not.
 const (
-	volumeConfig = "flight-config"
-	volumeTmp    = "flight-tmp"
+	volumeConfig  = "flight-config"
+	volumeSigning = "flight-signing"
+	volumeTmp     = "flight-tmp"
 	// volumeNameStem bounds the readable part of a volume's name; with a prefix and a hash it stays below the 63 characters of a label.
 	volumeNameStem = 24
 )
@@ -31,6 +32,7 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 		c.WithVolumeMounts(m)
 	}
 	add(corev1ac.Volume().WithName(volumeConfig).WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(ConfigMapName(p.FlightServer.Name))), configDir, true)
+	add(corev1ac.Volume().WithName(volumeSigning).WithSecret(corev1ac.SecretVolumeSource().WithSecretName(SigningSecretName(p.FlightServer.Name))), signingDir, true)
 	add(corev1ac.Volume().WithName(volumeTmp).WithEmptyDir(corev1ac.EmptyDirVolumeSource()), "/tmp", false)
 	for _, name := range slices.Sorted(slices.Values(p.ConfigMaps)) {
 		// Optional: one that is created later, or deleted, reaches the running pods. They are not replaced for it.
