@@ -41,7 +41,7 @@ func lookup(t testing.TB, name string) format.Format {
 // read inspects and reads all objects, and makes sure of what Format promises: the layout's very schema, the layout's number of rows, no
 // memory left behind. The table is the caller's.
 func read(ctx context.Context, f format.Format, list []source.Object, maxRows int) (arrow.Table, error) {
-	layout, err := f.Inspect(ctx, list)
+	layout, err := f.Inspect(ctx, list, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func readAll(t *testing.T, name string, list []source.Object) string {
 func leakless(t *testing.T, name string, list []source.Object) {
 	t.Helper()
 	f := lookup(t, name)
-	layout, err := f.Inspect(t.Context(), list)
+	layout, err := f.Inspect(t.Context(), list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func leakless(t *testing.T, name string, list []source.Object) {
 func endsWhenCancelled(t *testing.T, name string, list []source.Object) {
 	t.Helper()
 	f := lookup(t, name)
-	layout, err := f.Inspect(t.Context(), list)
+	layout, err := f.Inspect(t.Context(), list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func endsWhenCancelled(t *testing.T, name string, list []source.Object) {
 	if batches != 1 || !errors.Is(last, context.Canceled) {
 		t.Errorf("Read: %d batches, then %v", batches, last)
 	}
-	if _, err := f.Inspect(ctx, list); !errors.Is(err, context.Canceled) {
+	if _, err := f.Inspect(ctx, list, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Inspect: %v", err)
 	}
 }
