@@ -82,6 +82,21 @@ func (c *Catalog) Snapshot(name string) (*Snapshot, error) {
 	return s.Snapshot, nil
 }
 
+// Watch is Snapshot, and a channel that is closed as soon as there is another snapshot, or no such dataset any more.
+func (c *Catalog) Watch(name string) (*Snapshot, <-chan struct{}, error) {
+	c.mu.RLock()
+	d, names := c.datasets[name], c.names
+	c.mu.RUnlock()
+	if d == nil {
+		return nil, nil, &NotFoundError{Name: name, Similar: similar(name, names)}
+	}
+	snapshot, changed := d.watch()
+	if snapshot == nil {
+		return nil, nil, &UnavailableError{Name: name, Message: d.status().Message}
+	}
+	return snapshot, changed, nil
+}
+
 // Statuses tells how each dataset fares, by name.
 func (c *Catalog) Statuses() []Status {
 	all := c.all()

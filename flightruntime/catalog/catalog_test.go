@@ -513,3 +513,31 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Error("a ChangedError hides its cause")
 	}
 }
+
+func TestWatchTellsOfEachSnapshotAndOfTheEnd(t *testing.T) {
+	spec, path := csvFile(t, "notes", "a\n1\n")
+	c := newCatalog(t, spec)
+	first, changed, err := c.Watch("notes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, c, "notes")
+	select {
+	case <-changed:
+		t.Error("a look that found nothing new is told as a change")
+	default:
+	}
+	replace(t, path, "a\n1\n2\n")
+	refresh(t, c, "notes")
+	<-changed
+	second, changed, err := c.Watch("notes")
+	if err != nil || second == first {
+		t.Fatalf("there is no other snapshot after the change: %v", err)
+	}
+	c.Apply(nil)
+	<-changed
+	var gone *NotFoundError
+	if _, _, err := c.Watch("notes"); !errors.As(err, &gone) {
+		t.Errorf("Watch of a dataset that was removed gave %v", err)
+	}
+}

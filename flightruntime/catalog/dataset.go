@@ -62,6 +62,7 @@ type dataset struct {
 	state    State
 	message  string
 	snapshot *Snapshot
+	changed  chan struct{} // closed when there is another snapshot, and when the catalog holds the dataset no longer
 }
 
 func newDataset(c *Catalog, spec config.Dataset) *dataset {
@@ -69,7 +70,7 @@ func newDataset(c *Catalog, spec config.Dataset) *dataset {
 	d := &dataset{
 		catalog: c, stop: stop, gone: ctx.Done(),
 		refreshes: make(chan chan struct{}), wake: make(chan struct{}, 1), attempted: make(chan struct{}),
-		spec: spec, state: Loading, message: "being read for the first time",
+		spec: spec, state: Loading, message: "being read for the first time", changed: make(chan struct{}),
 	}
 	c.running.Go(func() { d.run(ctx) })
 	return d
@@ -120,7 +121,19 @@ func (d *dataset) status() Status {
 	return Status{Name: d.spec.Name, State: d.state, Message: d.message, Snapshot: d.snapshot}
 }
 
+// watch is the snapshot, nil if there is none, and a channel that is closed when there is another.
+func (d *dataset) watch() (*Snapshot, <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.snapshot, d.changed
+}
+
 func (d *dataset) run(ctx context.Context) {
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		close(d.changed) // nothing changes any more
+	}()
 	var l loader
 	l.attempt(ctx, d, true)
 	close(d.attempted)
@@ -219,6 +232,10 @@ func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) boo
 	was := d.state
 	switch {
 	case err == nil:
+		if d.snapshot != snapshot {
+			close(d.changed)
+			d.changed = make(chan struct{})
+		}
 		d.snapshot, d.state, d.message = snapshot, Ready, ""
 	case errors.Is(err, source.ErrNotCurrent):
 		d.state, d.message = Loading, err.Error()
