@@ -121,6 +121,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.source.inline) || (has(self.format) && self.format in ['CSV', 'JSON'])",message="inline data is text: set format to CSV or JSON (Parquet and Arrow files go into a volume, or into binaryData of a ConfigMap)",fieldPath=".format"
 // +kubebuilder:validation:XValidation:rule="has(self.format) || has(self.source.inline) || (has(self.source.volume) ? self.source.volume.path : self.source.configMap.key).matches('\\\\.(parquet|csv|json|jsonl|ndjson|arrow|feather|ipc|arrows)$')",message="the format cannot be told from the file extension: set format to Parquet, CSV, JSON, ArrowFile or ArrowStream",fieldPath=".format"
+// +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access != 'Append' || has(self.source.volume)",message="what is put needs a place to land: set source.volume, or access to ReadOnly",fieldPath=".access"
+// +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access != 'Append' || !has(self.source.volume) || (has(self.format) ? self.format in ['Parquet', 'ArrowFile', 'ArrowStream'] : !self.source.volume.path.matches('\\\\.(csv|json|jsonl|ndjson)$'))",message="what is put keeps its types only in Parquet, ArrowFile and ArrowStream: set format, or the path's extension, to one of these, or access to ReadOnly",fieldPath=".format"
+// +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access != 'Append' || !has(self.source.volume) || (self.source.volume.path.matches('^([^]*?{}/[\\\\\\\\]+/)*([*][*]/)*[^]*?{}/[\\\\\\\\]*[*][^]*?{}/[\\\\\\\\]*$') && !self.source.volume.path.matches('(^|/)[.][.][^/]*$'))",message="puts become further files of the path's glob: let it end in a name with one asterisk and no other pattern, which does not begin with '..', below folders with plain names and then double asterisks at most, such as trips/*.parquet",fieldPath=".source.volume.path"
 type Dataset struct {
 	// Name in descriptors and tickets, and in the status.
 	// +kubebuilder:validation:MaxLength=63
@@ -143,7 +146,25 @@ type Dataset struct {
 	// When a server looks for new and changed files by itself. The Refresh action makes it look at once.
 	// +optional
 	Refresh *Refresh `json:"refresh,omitempty"`
+
+	// Whether clients may put record batches into the dataset; ReadOnly if left out. With Append, what they put becomes
+	// further files of the volume's glob.
+	// +optional
+	Access Access `json:"access,omitempty"`
 }
+
+// Access says what clients may do to a dataset; ReadOnly if left out.
+// +kubebuilder:validation:Enum=ReadOnly;Append
+type Access string
+
+// Values of Access.
+const (
+	// AccessReadOnly: clients read.
+	AccessReadOnly Access = "ReadOnly"
+	// AccessAppend: clients read, and what they put is on the volume's disk before it is acknowledged. It needs a volume, a path whose last
+	// name has one `*`, and format Parquet, ArrowFile or ArrowStream.
+	AccessAppend Access = "Append"
+)
 
 // DatasetSource is where a dataset's bytes are.
 //
@@ -184,7 +205,8 @@ type ConfigMapSource struct {
 
 // VolumeSource is the files on a volume that a path names.
 type VolumeSource struct {
-	// Name of the PersistentVolumeClaim, in the FlightServer's namespace. It may be created later. It is mounted read-only.
+	// Name of the PersistentVolumeClaim, in the FlightServer's namespace. It may be created later. It is mounted read-only,
+	// unless a dataset with access Append is on it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a PersistentVolumeClaim's name is made of lower-case letters, digits, '-' and '.'"
@@ -256,7 +278,7 @@ type ResourceRequirements struct {
 	Limits corev1.ResourceList `json:"limits,omitempty"`
 }
 
-// PodTemplate is what the pods get beyond what the operator gives them. The operator's own labels, ports and security context cannot be changed here.
+// PodTemplate is what the pods get beyond what the operator gives them. The operator's own labels, ports and user cannot be changed here.
 type PodTemplate struct {
 	// Labels of the pods. Those under app.kubernetes.io/ that the operator sets win.
 	// +optional
@@ -298,6 +320,12 @@ type PodTemplate struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	// Group that the kubelet gives to the files of the pod's volumes, with the right to write, where the root of the volume has another one and
+	// the volume's type supports it. Left out, files stay as they are. A new disk, which belongs to root, needs it for access Append: 65532.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4294967294
+	FSGroup *int64 `json:"fsGroup,omitempty"`
 	// Environment of the server's container.
 	// +optional
 	// +listType=map

@@ -38,12 +38,17 @@ func minimal() desired.Params {
 func full() desired.Params {
 	p := minimal()
 	p.ConfigMaps = []string{"weather", "a.name.with.dots-and-beyond-the-length-of-a-label." + strings.Repeat("x", 60)}
-	p.Claims = []string{"taxi-data"}
+	p.Claims = []string{"taxi-data", "events"}
 	p.DrainTimeout = 90 * time.Second
 	p.FlightServer.Spec = v1alpha1.FlightServerSpec{
 		Replicas: ptr.To[int32](3),
-		Image:    "example.test/own:v2",
-		Limits:   &v1alpha1.Limits{MaxStreams: ptr.To[int32](64), DrainTimeout: &metav1.Duration{Duration: 90 * time.Second}},
+		Datasets: []v1alpha1.Dataset{
+			{Name: "trips", Source: v1alpha1.DatasetSource{Volume: &v1alpha1.VolumeSource{ClaimName: "taxi-data", Path: "trips.parquet"}}},
+			{Name: "seen", Source: v1alpha1.DatasetSource{Volume: &v1alpha1.VolumeSource{ClaimName: "events", Path: "seen.parquet"}}},
+			{Name: "events", Access: v1alpha1.AccessAppend, Source: v1alpha1.DatasetSource{Volume: &v1alpha1.VolumeSource{ClaimName: "events", Path: "*.parquet"}}},
+		},
+		Image:  "example.test/own:v2",
+		Limits: &v1alpha1.Limits{MaxStreams: ptr.To[int32](64), DrainTimeout: &metav1.Duration{Duration: 90 * time.Second}},
 		Resources: &v1alpha1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1500m"), corev1.ResourceMemory: resource.MustParse("1Gi")},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
@@ -64,7 +69,8 @@ func full() desired.Params {
 				{MaxSkew: 1, TopologyKey: "topology.kubernetes.io/zone", WhenUnsatisfiable: corev1.DoNotSchedule},
 				{MaxSkew: 2, TopologyKey: "kubernetes.io/hostname", WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "data"}}},
 			},
-			Env: []corev1.EnvVar{{Name: "NODE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}}},
+			FSGroup: ptr.To[int64](65532),
+			Env:     []corev1.EnvVar{{Name: "NODE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}}},
 			Volumes: []v1alpha1.Volume{
 				{Name: "cache", MountPath: "/cache", Access: v1alpha1.VolumeReadWrite, EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("1Gi"))}},
 				{Name: "keys", MountPath: "/keys", Secret: &corev1.SecretVolumeSource{SecretName: "keys"}},
@@ -166,6 +172,37 @@ func TestImageOutlivesAnUpgradeOfTheOperator(t *testing.T) {
 				t.Errorf("image %s, expected %s", image(got), c.want)
 			}
 		})
+	}
+}
+
+func TestClaimsAreWrittenToOnlyWhereADatasetAppends(t *testing.T) {
+	for access, readOnly := range map[v1alpha1.Access]bool{"": true, v1alpha1.AccessReadOnly: true, v1alpha1.AccessAppend: false} {
+		p := minimal()
+		p.Claims = []string{"disk", "other"}
+		p.FlightServer.Spec.Datasets = []v1alpha1.Dataset{
+			{Name: "a", Source: v1alpha1.DatasetSource{Volume: &v1alpha1.VolumeSource{ClaimName: "disk", Path: "a/*.parquet"}}},
+			{Name: "b", Access: access, Source: v1alpha1.DatasetSource{Volume: &v1alpha1.VolumeSource{ClaimName: "disk", Path: "b/*.parquet"}}},
+			{Name: "c", Source: v1alpha1.DatasetSource{Volume: &v1alpha1.VolumeSource{ClaimName: "other", Path: "*.parquet"}}},
+		}
+		d, err := desired.Deployment(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, m := range d.Spec.Template.Spec.Containers[0].VolumeMounts {
+			got[*m.MountPath] = ptr.Deref(m.ReadOnly, false)
+		}
+		if disk := got["/var/lib/flight/claims/disk"]; disk != readOnly {
+			t.Errorf("with access %q, the claim is mounted read-only: %t, want %t", access, disk, readOnly)
+		}
+		if !got["/var/lib/flight/claims/other"] {
+			t.Errorf("with access %q on another claim, this one can be written to", access)
+		}
+		for _, v := range d.Spec.Template.Spec.Volumes {
+			if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ReadOnly != nil {
+				t.Error("the claim is attached read-only: that shuts out writers on its node")
+			}
+		}
 	}
 }
 

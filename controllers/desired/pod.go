@@ -55,12 +55,7 @@ func podTemplate(p Params) (*corev1ac.PodTemplateSpecApplyConfiguration, error) 
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
 		WithTerminationGracePeriodSeconds(int64((p.DrainTimeout + terminationMargin).Seconds())).
-		// There is no fsGroup: it would have the kubelet change the group of users' files. Claims are only read.
-		WithSecurityContext(corev1ac.PodSecurityContext().
-			WithRunAsNonRoot(true).
-			WithRunAsUser(user).
-			WithRunAsGroup(user).
-			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault)))
+		WithSecurityContext(securityContext(wish))
 	if err := mount(p, wish, spec, container); err != nil {
 		return nil, err
 	}
@@ -74,6 +69,21 @@ func podTemplate(p Params) (*corev1ac.PodTemplateSpecApplyConfiguration, error) 
 		WithLabels(overlay(wish.Labels, Labels(fs.Name))).
 		WithAnnotations(annotations).
 		WithSpec(spec.WithContainers(container)), nil
+}
+
+// securityContext of the pod meets the restricted Pod Security Standard. There is no fsGroup unless the user wishes one: it has the kubelet
+// change the group of users' files, of all the pod's volumes.
+func securityContext(wish *v1alpha1.PodTemplate) *corev1ac.PodSecurityContextApplyConfiguration {
+	c := corev1ac.PodSecurityContext().
+		WithRunAsNonRoot(true).
+		WithRunAsUser(user).
+		WithRunAsGroup(user).
+		WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
+	if wish.FSGroup != nil {
+		// On a mismatch of the root alone: to look at every file of a large volume at each start takes minutes.
+		c.WithFSGroup(*wish.FSGroup).WithFSGroupChangePolicy(corev1.FSGroupChangeOnRootMismatch)
+	}
+	return c
 }
 
 // podAnnotations are the user's, and what of the specification a server takes up at its start alone.

@@ -39,10 +39,11 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 		add(corev1ac.Volume().WithName(volumeName("configmap", name)).
 			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(name).WithOptional(true)), config.PodDirs.ConfigMap(name), true)
 	}
+	appended := config.AppendClaims(p.FlightServer)
 	for _, name := range slices.Sorted(slices.Values(p.Claims)) {
-		// The mount is read-only and not the claim: that would attach the volume read-only, and shut out a writer on the same node.
+		// The mount is read-only, unless a dataset appends, and not the claim: that would attach the volume read-only, and shut out a writer on the same node.
 		add(corev1ac.Volume().WithName(volumeName("claim", name)).
-			WithPersistentVolumeClaim(corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(name)), config.PodDirs.Claim(name), true)
+			WithPersistentVolumeClaim(corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(name)), config.PodDirs.Claim(name), !appended[name])
 	}
 	for _, v := range wish.Volumes {
 		volume, err := convert[*corev1ac.VolumeApplyConfiguration](corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{

@@ -12,6 +12,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
 )
 
 // The version of the contract, as runtime.yaml names it.
@@ -44,7 +46,13 @@ type Dataset struct {
 	Missing string `json:"missing,omitempty"`
 	// RefreshInterval is the time between two looks at the files; 0 means never.
 	RefreshInterval metav1.Duration `json:"refreshInterval"`
+	// Access is Append where clients may put batches, which become further files of the glob in Files. Left out, or ReadOnly, they may not.
+	// It is rendered for Append alone: servers from before there was Append refuse a field that they do not know.
+	Access v1alpha1.Access `json:"access,omitempty"`
 }
+
+// Appends is true if clients may put batches into the dataset.
+func (d *Dataset) Appends() bool { return d.Access == v1alpha1.AccessAppend }
 
 // Inline is text in the configuration itself.
 type Inline struct {

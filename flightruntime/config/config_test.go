@@ -121,6 +121,14 @@ func TestValidate(t *testing.T) {
 		{"an interval of never", func(c *Config) { c.Datasets[1].RefreshInterval.Duration = 0 }, ""},
 		{"an interval too short", func(c *Config) { c.Datasets[1].RefreshInterval.Duration = time.Millisecond }, "datasets[1].refreshInterval"},
 		{"an interval below zero", func(c *Config) { c.Datasets[1].RefreshInterval.Duration = -time.Hour }, "datasets[1].refreshInterval"},
+		{"puts", func(c *Config) { c.Datasets[1].Access = "Append" }, ""},
+		{"no puts", func(c *Config) { c.Datasets[1].Access = "ReadOnly" }, ""},
+		{"puts once the claim is there", func(c *Config) { c.Datasets[2].Access = "Append" }, ""},
+		{"an unknown access", func(c *Config) { c.Datasets[1].Access = "Write" }, "datasets[1].access"},
+		{"puts into inline data", func(c *Config) { c.Datasets[0].Access = "Append" }, "datasets[0].access"},
+		{"puts into a ConfigMap's key", func(c *Config) { c.Datasets[1].Access, c.Datasets[1].Files.SHA256 = "Append", "abc" }, "datasets[1].access"},
+		{"puts into text", func(c *Config) { c.Datasets[1].Access, c.Datasets[1].Format = "Append", "JSON" }, "datasets[1].format"},
+		{"puts into one file", func(c *Config) { c.Datasets[1].Access, c.Datasets[1].Files.Path = "Append", "a.parquet" }, "datasets[1].files.path"},
 		{"messages too small", func(c *Config) { c.Limits.MaxMessageBytes = 1023 }, "limits.maxMessageBytes"},
 		{"messages of the least size", func(c *Config) { c.Limits.MaxMessageBytes = 1024 }, ""},
 		{"messages of the largest size", func(c *Config) { c.Limits.MaxMessageBytes = 2<<30 - 1 }, ""},
@@ -167,6 +175,48 @@ func TestValidatePath(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			errs := ValidatePath(field.NewPath("path"), path)
+			switch {
+			case mend == "" && len(errs) > 0:
+				t.Errorf("refused with %v", errs)
+			case mend != "" && (len(errs) != 1 || !strings.Contains(errs[0].Error(), mend)):
+				t.Errorf("got %v, want one error with %q", errs, mend)
+			}
+		})
+	}
+}
+
+func TestValidateAppendPath(t *testing.T) {
+	const oneStar, where = "one '*' and no other pattern", "in which folder"
+	for path, mend := range map[string]string{
+		"*":                            "",
+		"*.parquet":                    "",
+		"trips/*.parquet":              "",
+		"trips/part-*-of.arrow":        "",
+		"trips/**/*.parquet":           "",
+		"a/b/**/**/*.parquet":          "",
+		"**/*":                         "",
+		".*":                           "",
+		"..a/*":                        "",
+		"trips.parquet":                oneStar,
+		"trips/*/a.parquet":            oneStar,
+		"trips/**":                     oneStar,
+		"trips/**/**":                  oneStar,
+		"a-*-*.parquet":                oneStar,
+		"a-*?.parquet":                 oneStar,
+		"a-*.{parquet,pq}":             oneStar,
+		"[a-c]*.parquet":               oneStar,
+		`\*.parquet`:                   oneStar,
+		"*/*.parquet":                  where,
+		"20??/*.parquet":               where,
+		"{a,b}/*.parquet":              where,
+		"trips/**/2024/*.pq":           where,
+		"a**/*.parquet":                where,
+		"trips/..*":                    "not be seen",
+		"*" + strings.Repeat("a", 127): "",
+		"*" + strings.Repeat("a", 128): "shorten it to 128",
+	} {
+		t.Run(path, func(t *testing.T) {
+			errs := ValidateAppendPath(field.NewPath("path"), path)
 			switch {
 			case mend == "" && len(errs) > 0:
 				t.Errorf("refused with %v", errs)

@@ -55,6 +55,17 @@ func Names(fs *v1alpha1.FlightServer) (configMaps, claims []string) {
 	return configMaps, claims
 }
 
+// AppendClaims are the claims that servers write to: those of datasets with access Append.
+func AppendClaims(fs *v1alpha1.FlightServer) map[string]bool {
+	claims := map[string]bool{}
+	for _, d := range fs.Spec.Datasets {
+		if s := d.Source.Volume; s != nil && d.Access == v1alpha1.AccessAppend {
+			claims[s.ClaimName] = true
+		}
+	}
+	return claims
+}
+
 // Render gives the configuration of a FlightServer's servers, with all defaults filled in. What the FlightServer names and is not there
 // becomes Missing in its dataset, so that the others go on being served. The errors name fields of the FlightServer.
 func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorList) {
@@ -127,6 +138,11 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 		if out.Format, known = FormatByExtension(name); !known {
 			return out, field.ErrorList{field.Required(at.Child("format"), fmt.Sprintf("the format cannot be told from %q: set one of %v", name, formats))}
 		}
+	}
+	if d.Access == v1alpha1.AccessAppend {
+		out.Access = d.Access
+		return out, validateAppend(appendFields{access: at.Child("access"), format: at.Child("format"), path: at.Child("source", "volume", "path")},
+			out.Format, name, d.Source.Volume != nil)
 	}
 	return out, nil
 }

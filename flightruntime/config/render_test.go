@@ -102,6 +102,22 @@ func TestRenderDataset(t *testing.T) {
 			v1alpha1.Dataset{Name: "trips", Source: volumeSource("other", "trips.csv")},
 			Dataset{Name: "trips", Format: "CSV", Missing: "PersistentVolumeClaim data/other does not exist: create it", RefreshInterval: minutes(1)},
 		},
+		{
+			"files that puts are added to",
+			v1alpha1.Dataset{Name: "trips", Access: "Append", Source: volumeSource("taxi-data", "trips/**/*.parquet")},
+			Dataset{Name: "trips", Format: "Parquet", Access: "Append", Files: &Files{Root: "/var/lib/flight/claims/taxi-data", Path: "trips/**/*.parquet"}, RefreshInterval: minutes(1)},
+		},
+		{
+			// Left out, so that servers from before there was Append can read it.
+			"files that are read only, and say so",
+			v1alpha1.Dataset{Name: "trips", Access: "ReadOnly", Source: volumeSource("taxi-data", "trips.csv")},
+			Dataset{Name: "trips", Format: "CSV", Files: &Files{Root: "/var/lib/flight/claims/taxi-data", Path: "trips.csv"}, RefreshInterval: minutes(1)},
+		},
+		{
+			"a claim that does not exist yet, to put into",
+			v1alpha1.Dataset{Name: "trips", Access: "Append", Source: volumeSource("other", "*.arrows")},
+			Dataset{Name: "trips", Format: "ArrowStream", Access: "Append", Missing: "PersistentVolumeClaim data/other does not exist: create it", RefreshInterval: minutes(1)},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, errs := Render(flightServer(tt.dataset), present)
@@ -132,6 +148,9 @@ func TestRenderRefusals(t *testing.T) {
 		{"an extension that tells nothing", v1alpha1.Dataset{Name: "zones", Source: configMapSource("zones", "zones")}, []string{"spec.datasets[1].format", `"zones"`, "ArrowStream"}},
 		{"inline data without a format", v1alpha1.Dataset{Name: "trips", Source: inlineSource("a\n")}, []string{"spec.datasets[1].format", "CSV or JSON"}},
 		{"a path that leaves the volume", v1alpha1.Dataset{Name: "trips", Source: volumeSource("taxi-data", "../a.csv")}, []string{"spec.datasets[1].source.volume.path", "../a.csv"}},
+		{"puts into a ConfigMap", v1alpha1.Dataset{Name: "zones", Access: "Append", Source: configMapSource("zones", "zones.csv")}, []string{"spec.datasets[1].access", "set source.volume"}},
+		{"puts into text", v1alpha1.Dataset{Name: "trips", Access: "Append", Source: volumeSource("taxi-data", "*.csv")}, []string{"spec.datasets[1].format", "Parquet, ArrowFile, ArrowStream"}},
+		{"puts into one file", v1alpha1.Dataset{Name: "trips", Access: "Append", Source: volumeSource("taxi-data", "trips.parquet")}, []string{"spec.datasets[1].source.volume.path", "one '*'"}},
 		{"a name twice", good, []string{"spec.datasets[1].name", "Duplicate", `"notes"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -205,6 +224,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestAppendClaims(t *testing.T) {
+	appended := func(claim string) v1alpha1.Dataset {
+		return v1alpha1.Dataset{Access: "Append", Source: volumeSource(claim, "*.parquet")}
+	}
+	got := AppendClaims(flightServer(
+		v1alpha1.Dataset{Source: volumeSource("shared", "a.csv")},
+		appended("shared"),
+		v1alpha1.Dataset{Access: "ReadOnly", Source: volumeSource("read", "a.csv")},
+		v1alpha1.Dataset{Source: inlineSource("c")},
+		appended("own"),
+	))
+	if diff := cmp.Diff(map[string]bool{"shared": true, "own": true}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // TestRuntimeYAML holds the form of the contract, which servers of other versions read.
 func TestRuntimeYAML(t *testing.T) {
 	fs := flightServer(
@@ -212,6 +247,7 @@ func TestRuntimeYAML(t *testing.T) {
 		v1alpha1.Dataset{Name: "zones", Source: configMapSource("zones", "zones.csv")},
 		v1alpha1.Dataset{Name: "trips", Source: volumeSource("taxi-data", "trips/**/*.parquet")},
 		v1alpha1.Dataset{Name: "gone", Source: volumeSource("gone", "a.arrow")},
+		v1alpha1.Dataset{Name: "events", Access: "Append", Source: volumeSource("taxi-data", "events/*.arrows")},
 	)
 	c, errs := Render(fs, present)
 	if len(errs) > 0 {

@@ -81,7 +81,7 @@ func (d Dataset) validate(at *field.Path) (errs field.ErrorList) {
 	if sources != 1 {
 		errs = append(errs, field.Invalid(at, d.Name, "expected exactly one of inline, files and missing"))
 	}
-	return errs
+	return append(errs, d.validateAccess(at)...)
 }
 
 // ValidatePath tells whether a path names files below a root: relative, clean, never leaving it.
