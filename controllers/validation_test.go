@@ -49,6 +49,9 @@ var refused = []struct{ name, spec, field, message string }{
 	{"a path with a slash at its end", "datasets: [{name: trips, format: CSV, source: {volume: {claimName: disk, path: trips/}}}]", "spec.datasets[0].source.volume.path", "no '/' at its end"},
 	{"a refresh that never rests", "datasets: [{name: trips, refresh: {interval: 100ms}, source: {volume: {claimName: disk, path: trips.csv}}}]", "spec.datasets[0].refresh.interval", "0s (never) or at least 1s"},
 
+	{"an external address without a port", "service: {externalAddress: grpc+tls://flight.example.com}", "spec.service.externalAddress", "grpc+tls://flight.example.com:443"},
+	{"an external address of another scheme", "service: {externalAddress: https://flight.example.com:443}", "spec.service.externalAddress", "a Flight location"},
+
 	{"an access that nobody knows", "datasets: [{name: trips, access: Write, source: {volume: {claimName: disk, path: '*.parquet'}}}]", "spec.datasets[0].access", `supported values: "ReadOnly", "Append"`},
 	{"puts into inline data", "datasets: [{name: trips, access: Append, format: CSV, source: {inline: {data: a}}}]", "spec.datasets[0].access", "set source.volume"},
 	{"puts into a ConfigMap", "datasets: [{name: trips, access: Append, source: {configMap: {name: a, key: a.arrow}}}]", "spec.datasets[0].access", "set source.volume"},

@@ -436,6 +436,12 @@ type Service struct {
 	// +optional
 	// +kubebuilder:validation:Enum=Cluster;Local
 	ExternalTrafficPolicy corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`
+	// Where clients outside of the cluster find the servers, as a Flight location. Endpoints name it after the place where they were got, for
+	// clients that hand endpoints to others.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	// +kubebuilder:validation:XValidation:rule="self.matches('^grpc([+]tcp|[+]tls)?://([-.a-zA-Z0-9]+|[[][0-9a-fA-F:.]+[]]):[0-9]{1,5}$')",message="an external address is a Flight location, such as grpc+tls://flight.example.com:443"
+	ExternalAddress string `json:"externalAddress,omitempty"`
 }
 
 // FlightServerStatus is what was found. It is bounded whatever the numbers of datasets and servers: those in trouble come first, and the summary counts all.

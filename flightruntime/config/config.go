@@ -32,6 +32,8 @@ type Config struct {
 	Name     string    `json:"name"`
 	Datasets []Dataset `json:"datasets,omitempty"`
 	Limits   Limits    `json:"limits"`
+	// ExternalAddress is the Flight location that endpoints name beside the place where they were got.
+	ExternalAddress string `json:"externalAddress,omitempty"`
 }
 
 // Dataset is a table served under one name. Exactly one of Inline, Files and Missing is set.

@@ -75,6 +75,9 @@ func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorLis
 		Name:       path.Join(fs.Namespace, fs.Name),
 		Limits:     renderLimits(fs.Spec.Limits),
 	}
+	if s := fs.Spec.Service; s != nil {
+		c.ExternalAddress = s.ExternalAddress
+	}
 	errs := c.Limits.validate(field.NewPath("spec", "limits"))
 	seen := map[string]bool{}
 	for i, d := range fs.Spec.Datasets {
