@@ -26,6 +26,7 @@ type serveFlags struct {
 	serverName   string
 	volumes      map[string]string
 	listen       string
+	signingKeys  string
 	http         string
 	drainDelay   time.Duration
 	logFormat    string
@@ -54,6 +55,7 @@ func serveCommand() *cobra.Command {
 	flags.StringVar(&f.serverName, "name", "", "with -f, the FlightServer to serve where the file holds several")
 	flags.StringToStringVar(&f.volumes, "volume", nil, "with -f, `CLAIM=DIR`: the folder that stands for a PersistentVolumeClaim; repeatable")
 	flags.StringVar(&f.listen, "listen", "grpc://0.0.0.0:8815", "where to listen; port 0 takes a free one")
+	flags.StringVar(&f.signingKeys, "signing-keys", "", "`FILE` of the keys that tickets are signed with, a line each in base64, followed as it changes; replicas need the same. None: keys that live as long as the process")
 	flags.StringVar(&f.http, "http", "", "address of /metrics, /livez and /readyz in plain HTTP, for instance :8080; none if left out")
 	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "time between telling that no new calls are wanted and refusing them")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -108,6 +110,9 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	defer datasetsCatalog.Close()
 	var server *flightruntime.Server
 	service := datasets.New(datasetsCatalog, func() int { return server.ActiveCalls() })
+	if err := loadKeys(f.signingKeys, service); err != nil {
+		return err
+	}
 	metrics := newMetrics(service)
 	server, err = flightruntime.NewServer(f.listen, service, flightruntime.ServerOptions{
 		MaxMessageBytes: int(first.Limits.MaxMessageBytes),
@@ -133,6 +138,12 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		source.follow(background, service, log)
 		return nil
 	})
+	if f.signingKeys != "" {
+		group.Go(func() error {
+			followKeys(background, f.signingKeys, service, log)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		defer endBackground()
 		<-groupCtx.Done()

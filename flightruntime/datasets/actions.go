@@ -6,6 +6,8 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow/flight"
+
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 )
@@ -14,30 +16,42 @@ import (
 type action struct {
 	name        string
 	description string
-	run         func(s *Service, ctx context.Context, body string) ([]any, error)
+	// run gives the bodies of the results.
+	run func(s *Service, ctx context.Context, body []byte) ([][]byte, error)
 }
 
 var actions = []action{
 	{
 		flightruntime.ActionHealthCheck, "How this server fares: one JSON object with status, version, configHash, activeStreams and datasets.",
-		func(s *Service, _ context.Context, _ string) ([]any, error) {
+		func(s *Service, _ context.Context, _ []byte) ([][]byte, error) {
 			h := s.Health()
 			h.ActiveStreams-- // this very call
-			return []any{h}, nil
+			return jsonResults(h)
 		},
 	},
 	{
 		flightruntime.ActionStatus, "How the datasets fare: a JSON object each. The body is a dataset's name, or empty for all.",
-		func(s *Service, _ context.Context, name string) ([]any, error) {
-			return s.datasetStatus(name)
+		func(s *Service, _ context.Context, name []byte) ([][]byte, error) {
+			return s.datasetStatus(string(name))
 		},
 	},
 	{
 		flightruntime.ActionRefresh, "Read again what has changed and tell how it fares: a JSON object for each dataset. The body is a dataset's name, or empty for all.",
-		func(s *Service, ctx context.Context, name string) ([]any, error) {
-			statuses, err := s.catalog.Refresh(ctx, name)
-			return results(statuses), err
+		func(s *Service, ctx context.Context, name []byte) ([][]byte, error) {
+			statuses, err := s.catalog.Refresh(ctx, string(name))
+			if err != nil {
+				return nil, err
+			}
+			return statusResults(statuses)
 		},
+	},
+	{
+		flight.CancelFlightInfoActionType, "End the calls that read from a FlightInfo's endpoints on this server, and refuse those to come. The body is a CancelFlightInfoRequest, the result a CancelFlightInfoResult (Flight.proto).",
+		(*Service).cancelFlightInfo,
+	},
+	{
+		flight.RenewFlightEndpointActionType, "An endpoint with a ticket that expires later. The body is a RenewFlightEndpointRequest, the result a FlightEndpoint (Flight.proto).",
+		(*Service).renewFlightEndpoint,
 	},
 }
 
@@ -58,19 +72,18 @@ func (s *Service) DoAction(ctx context.Context, asked *flightruntime.Action) ite
 			yield(nil, callError(err))
 			return
 		}
-		for _, answer := range answers {
-			body, err := json.Marshal(answer)
-			if !yield(body, err) || err != nil {
+		for _, body := range answers {
+			if !yield(body, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (s *Service) act(ctx context.Context, asked *flightruntime.Action) ([]any, error) {
+func (s *Service) act(ctx context.Context, asked *flightruntime.Action) ([][]byte, error) {
 	for _, a := range actions {
 		if a.name == asked.GetType() {
-			return a.run(s, ctx, string(asked.GetBody()))
+			return a.run(s, ctx, asked.GetBody())
 		}
 	}
 	return nil, flightruntime.Errorf(flightruntime.KindInvalid, "unknown action %q: expected one of %s", asked.GetType(), actionNames())
@@ -84,24 +97,35 @@ func actionNames() string {
 	return strings.Join(names, ", ")
 }
 
-func (s *Service) datasetStatus(name string) ([]any, error) {
+func (s *Service) datasetStatus(name string) ([][]byte, error) {
 	statuses := s.catalog.Statuses()
 	if name == "" {
-		return results(statuses), nil
+		return statusResults(statuses)
 	}
 	for _, d := range statuses {
 		if d.Name == name {
-			return results([]catalog.Status{d}), nil
+			return statusResults([]catalog.Status{d})
 		}
 	}
 	_, err := s.catalog.Snapshot(name) // for the error that names what may have been meant
 	return nil, err
 }
 
-func results(statuses []catalog.Status) []any {
+func statusResults(statuses []catalog.Status) ([][]byte, error) {
 	answers := make([]any, len(statuses))
 	for i, d := range statuses {
 		answers[i] = datasetHealth(d)
 	}
-	return answers
+	return jsonResults(answers...)
+}
+
+func jsonResults(answers ...any) ([][]byte, error) {
+	bodies := make([][]byte, len(answers))
+	for i, answer := range answers {
+		var err error
+		if bodies[i], err = json.Marshal(answer); err != nil {
+			return nil, err
+		}
+	}
+	return bodies, nil
 }

@@ -3,22 +3,23 @@ package datasets
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"path"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
-	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/flightruntime/scan"
 )
 
 // ListFlights tells of each dataset that can be served. Criteria are a glob of names, such as "trips-*"; empty means all.
-func (s *Service) ListFlights(_ context.Context, criteria []byte) iter.Seq2[*flightruntime.FlightInfo, error] {
+func (s *Service) ListFlights(ctx context.Context, criteria []byte) iter.Seq2[*flightruntime.FlightInfo, error] {
 	return func(yield func(*flightruntime.FlightInfo, error) bool) {
 		glob := string(criteria)
 		if _, err := path.Match(glob, ""); err != nil {
@@ -29,7 +30,7 @@ func (s *Service) ListFlights(_ context.Context, criteria []byte) iter.Seq2[*fli
 			if matched, _ := path.Match(glob, d.Name); d.Snapshot == nil || (glob != "" && !matched) {
 				continue
 			}
-			info, err := flightInfo(d.Snapshot, flightruntime.DescriptorForPath(d.Name))
+			info, err := s.flightInfo(ctx, request{query: scan.Query{Dataset: d.Name}, snapshot: d.Snapshot}, flightruntime.DescriptorForPath(d.Name))
 			if !yield(info, err) || err != nil {
 				return
 			}
@@ -37,22 +38,32 @@ func (s *Service) ListFlights(_ context.Context, criteria []byte) iter.Seq2[*fli
 	}
 }
 
-// GetFlightInfo tells of one dataset: its schema, how much it holds, and the ticket to read it with.
-func (s *Service) GetFlightInfo(_ context.Context, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
-	snapshot, err := s.described(d)
+// GetFlightInfo tells of a dataset, or of the answer to a query: the schema, how much it holds, and the endpoints to read it from.
+func (s *Service) GetFlightInfo(ctx context.Context, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
+	r, err := s.described(d)
 	if err != nil {
 		return nil, err
 	}
-	return flightInfo(snapshot, d)
+	return s.flightInfo(ctx, r, d)
 }
 
-// GetSchema tells the schema of one dataset.
-func (s *Service) GetSchema(_ context.Context, d *flightruntime.FlightDescriptor) (*arrow.Schema, error) {
-	snapshot, err := s.described(d)
+// PollFlightInfo tells of an answer that is complete at once: every query here can be read as soon as it is asked.
+func (s *Service) PollFlightInfo(ctx context.Context, d *flightruntime.FlightDescriptor) (*flightruntime.PollInfo, error) {
+	info, err := s.GetFlightInfo(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	return snapshot.Layout.Schema, nil
+	complete := 1.0
+	return &flightruntime.PollInfo{Info: info, Progress: &complete}, nil
+}
+
+// GetSchema tells the schema of a dataset, or of the answer to a query.
+func (s *Service) GetSchema(_ context.Context, d *flightruntime.FlightDescriptor) (*arrow.Schema, error) {
+	r, err := s.described(d)
+	if err != nil {
+		return nil, err
+	}
+	return r.plan.Schema(), nil
 }
 
 // infoMetadata is the app_metadata of a FlightInfo, as JSON.
@@ -62,60 +73,143 @@ type infoMetadata struct {
 	RefreshedAt time.Time `json:"refreshedAt"`
 }
 
-func flightInfo(s *catalog.Snapshot, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
-	about, err := json.Marshal(infoMetadata{Description: s.Description, Format: s.FormatName, RefreshedAt: s.ReadAt.UTC()})
+func (s *Service) flightInfo(ctx context.Context, r request, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
+	about, err := json.Marshal(infoMetadata{Description: r.snapshot.Description, Format: r.snapshot.FormatName, RefreshedAt: r.snapshot.ReadAt.UTC()})
+	if err != nil {
+		return nil, err
+	}
+	schema := r.snapshot.SchemaIPC
+	if !r.whole() {
+		schema = flight.SerializeSchema(r.plan.Schema(), memory.DefaultAllocator)
+	}
+	endpoints, err := s.endpoints(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return &flightruntime.FlightInfo{
-		Schema:           s.SchemaIPC,
+		Schema:           schema,
 		FlightDescriptor: d,
-		// No location: the ticket is good where it was got.
-		Endpoint:     []*flightruntime.FlightEndpoint{{Ticket: &flightruntime.Ticket{Ticket: []byte(s.Name)}}},
-		TotalRecords: s.Layout.Rows(),
-		TotalBytes:   s.Layout.Bytes(),
-		Ordered:      true,
-		AppMetadata:  about,
+		Endpoint:         endpoints,
+		TotalRecords:     r.rows(),
+		TotalBytes:       r.bytes(),
+		Ordered:          true, // the endpoints' rows follow one another as the files do
+		AppMetadata:      about,
 	}, nil
 }
 
-// described is the snapshot that a descriptor names.
-func (s *Service) described(d *flightruntime.FlightDescriptor) (*catalog.Snapshot, error) {
-	if d.GetType() != flight.DescriptorPATH || len(d.GetPath()) != 1 {
-		return nil, flightruntime.Errorf(flightruntime.KindInvalid, "descriptor %s: expected a path of one part, the name of a dataset", describe(d))
+// endpoints are the pieces of an answer that can be read side by side.
+func (s *Service) endpoints(ctx context.Context, r request) ([]*flightruntime.FlightEndpoint, error) {
+	t := ticket{ID: newTicketID(), Query: r.query, Expires: s.now().Add(ticketLifetime).Unix()}
+	if call := flightruntime.CallOf(ctx); call != nil {
+		t.Identity = call.PeerIdentity()
 	}
-	return s.named(d.GetPath()[0])
-}
-
-func describe(d *flightruntime.FlightDescriptor) string {
-	if d.GetType() == flight.DescriptorCMD {
-		return fmt.Sprintf("with a command of %d bytes", len(d.GetCmd()))
+	ranges := partition(r.snapshot.Layout, endpointBytes, maxEndpoints)
+	if len(ranges) < 2 || r.query.Limit != nil { // a limit holds for all rows together, which one stream alone can count
+		e, err := s.endpoint(t)
+		return []*flightruntime.FlightEndpoint{e}, err
 	}
-	return fmt.Sprintf("%q", d.GetPath())
+	endpoints := make([]*flightruntime.FlightEndpoint, len(ranges))
+	for i := range ranges {
+		t.Range = &ranges[i]
+		var err error
+		if endpoints[i], err = s.endpoint(t); err != nil {
+			return nil, err
+		}
+	}
+	return endpoints, nil
 }
 
-func (s *Service) named(name string) (*catalog.Snapshot, error) {
-	snapshot, err := s.catalog.Snapshot(name)
-	return snapshot, callError(err)
-}
-
-// DoGet sends the dataset that the ticket names.
-func (s *Service) DoGet(ctx context.Context, ticket *flightruntime.Ticket) (*flightruntime.DataStream, error) {
-	snapshot, err := s.named(string(ticket.GetTicket()))
+func (s *Service) endpoint(t ticket) (*flightruntime.FlightEndpoint, error) {
+	signed, err := t.sign(s.keys.Load())
 	if err != nil {
 		return nil, err
 	}
+	return &flightruntime.FlightEndpoint{
+		Ticket:         &flightruntime.Ticket{Ticket: signed},
+		Location:       s.locations(),
+		ExpirationTime: timestamppb.New(time.Unix(t.Expires, 0)),
+	}, nil
+}
+
+// locations are where tickets are good: where they were got, first, and at the address that the configuration names.
+func (s *Service) locations() []*flight.Location {
+	locations := []*flight.Location{{Uri: flightruntime.ReuseConnection.String()}}
+	if loaded := s.loaded.Load(); loaded != nil && loaded.Config != nil && loaded.ExternalAddress != "" {
+		locations = append(locations, &flight.Location{Uri: loaded.ExternalAddress})
+	}
+	return locations
+}
+
+// DoGet sends what the ticket stands for: a ticket of a FlightInfo, the name of a dataset, or a query as JSON.
+func (s *Service) DoGet(ctx context.Context, t *flightruntime.Ticket) (*flightruntime.DataStream, error) {
+	raw := t.GetTicket()
+	switch {
+	case isSigned(raw):
+		return s.redeem(ctx, raw)
+	case len(raw) > 0 && raw[0] == '{':
+		r, err := s.command(raw)
+		if err != nil {
+			return nil, err
+		}
+		return s.stream(ctx, r, everything(r.snapshot.Layout)), nil
+	default:
+		r, err := s.request(scan.Query{Dataset: string(raw)})
+		if err != nil {
+			return nil, err
+		}
+		return s.stream(ctx, r, everything(r.snapshot.Layout)), nil
+	}
+}
+
+// redeem answers a ticket that this server or another replica has signed.
+func (s *Service) redeem(ctx context.Context, raw []byte) (*flightruntime.DataStream, error) {
+	t, err := s.openTicket(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.request(t.Query)
+	if err != nil {
+		return nil, err
+	}
+	selected := everything(r.snapshot.Layout)
+	if t.Range != nil {
+		var ok bool
+		if selected, ok = t.Range.resolve(r.snapshot.Layout); !ok {
+			return nil, flightruntime.Errorf(flightruntime.KindUnavailable,
+				"dataset %s has changed since the ticket was given: ask for the FlightInfo again", t.Query.Dataset)
+		}
+	}
+	ctx, err = s.running.begin(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.stream(ctx, r, selected), nil
+}
+
+func (s *Service) openTicket(ctx context.Context, raw []byte) (ticket, error) {
+	identity := ""
+	if call := flightruntime.CallOf(ctx); call != nil {
+		identity = call.PeerIdentity()
+	}
+	return openTicket(raw, s.keys.Load(), identity, s.now())
+}
+
+// stream is the answer to a request, from some units of the dataset.
+func (s *Service) stream(ctx context.Context, r request, selected []catalog.Selection) *flightruntime.DataStream {
 	return &flightruntime.DataStream{
-		Schema:          snapshot.Layout.Schema,
+		Schema:          r.plan.Schema(),
 		MaxMessageBytes: s.maxMessageBytes(),
 		Chunks: func(yield func(flightruntime.Chunk, error) bool) {
-			for batch, err := range snapshot.Read(ctx, format.ReadOptions{}) {
+			for batch, err := range r.read(ctx, selected) {
+				if err != nil && ctx.Err() != nil {
+					err = context.Cause(ctx)
+				}
 				if !yield(flightruntime.Chunk{Batch: batch}, callError(err)) || err != nil {
 					return
 				}
 			}
 		},
-	}, nil
+	}
 }
 
 func (s *Service) maxMessageBytes() int {

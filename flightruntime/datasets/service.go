@@ -5,10 +5,12 @@ package datasets
 import (
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/signing"
 )
 
 // Service serves the datasets of a configuration. Load gives it one; until then it answers that it does not serve.
@@ -17,7 +19,10 @@ type Service struct {
 
 	catalog     *catalog.Catalog
 	activeCalls func() int
+	running     *running
+	now         func() time.Time
 
+	keys     atomic.Pointer[signing.Keyring]
 	loaded   atomic.Pointer[loadedConfig]
 	draining atomic.Bool
 }
@@ -31,10 +36,16 @@ type loadedConfig struct {
 }
 
 // New makes a service over a catalog, which stays the caller's to close. activeCalls counts the calls that are running, that of the
-// caller of HealthCheck among them.
+// caller of HealthCheck among them. Until SetKeys, tickets are signed with keys that live as long as the process.
 func New(c *catalog.Catalog, activeCalls func() int) *Service {
-	return &Service{catalog: c, activeCalls: activeCalls}
+	s := &Service{catalog: c, activeCalls: activeCalls, running: newRunning(time.Now), now: time.Now}
+	s.keys.Store(signing.Random())
+	return s
 }
+
+// SetKeys makes the service sign with these keys, and take what they have signed. Replicas that have the same keys take each other's
+// tickets.
+func (s *Service) SetKeys(keys *signing.Keyring) { s.keys.Store(keys) }
 
 // Load makes the service serve a configuration, given with the bytes that it was parsed from, and tells whether that is another than
 // before.

@@ -1,0 +1,128 @@
+package datasets
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+
+	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/flightruntime/scan"
+)
+
+// request is a query on the snapshot that is served now.
+type request struct {
+	query    scan.Query
+	snapshot *catalog.Snapshot
+	plan     *scan.Plan
+}
+
+// described is what a descriptor asks: a path of one part is all of that dataset, a command is a query.
+func (s *Service) described(d *flightruntime.FlightDescriptor) (request, error) {
+	switch {
+	case d.GetType() == flight.DescriptorPATH && len(d.GetPath()) == 1:
+		return s.request(scan.Query{Dataset: d.GetPath()[0]})
+	case d.GetType() == flight.DescriptorCMD:
+		return s.command(d.GetCmd())
+	default:
+		return request{}, flightruntime.Errorf(flightruntime.KindInvalid,
+			"descriptor %s: expected a path of one part, the name of a dataset, or a command, a query as JSON", describe(d))
+	}
+}
+
+func (s *Service) command(raw []byte) (request, error) {
+	query, err := scan.ParseQuery(raw)
+	if err != nil {
+		return request{}, flightruntime.Errorf(flightruntime.KindInvalid, "%w", err)
+	}
+	return s.request(query)
+}
+
+func (s *Service) request(query scan.Query) (request, error) {
+	snapshot, err := s.catalog.Snapshot(query.Dataset)
+	if err != nil {
+		return request{}, callError(err)
+	}
+	return planned(query, snapshot)
+}
+
+// planned is a query on a snapshot.
+func planned(query scan.Query, snapshot *catalog.Snapshot) (request, error) {
+	plan, err := scan.Compile(query, snapshot.Layout.Schema)
+	if err != nil {
+		return request{}, flightruntime.Errorf(flightruntime.KindInvalid, "dataset %s: %w", query.Dataset, err)
+	}
+	return request{query: query, snapshot: snapshot, plan: plan}, nil
+}
+
+func describe(d *flightruntime.FlightDescriptor) string {
+	if d.GetType() == flight.DescriptorCMD {
+		return fmt.Sprintf("with a command of %d bytes", len(d.GetCmd()))
+	}
+	return fmt.Sprintf("%q", d.GetPath())
+}
+
+// whole is true if the answer is the dataset as it is.
+func (r request) whole() bool {
+	return r.query.Columns == nil && r.query.Filter == "" && r.query.Limit == nil
+}
+
+// rows is how many the answer has; -1 if only reading tells.
+func (r request) rows() int64 {
+	rows := r.snapshot.Layout.Rows()
+	switch {
+	case r.query.Filter != "":
+		return -1
+	case r.query.Limit != nil:
+		return min(rows, *r.query.Limit)
+	default:
+		return rows
+	}
+}
+
+// bytes is how many the files of the answer have; -1 if not all of them are read.
+func (r request) bytes() int64 {
+	if !r.whole() {
+		return -1
+	}
+	return r.snapshot.Layout.Bytes()
+}
+
+// read yields the answer's batches from some units of the dataset. A batch is valid until the next.
+func (r request) read(ctx context.Context, selected []catalog.Selection) iter.Seq2[arrow.RecordBatch, error] {
+	if r.whole() {
+		return r.snapshot.ReadSelected(ctx, selected, format.ReadOptions{})
+	}
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		run := r.plan.Start(nil)
+		if run.Done() {
+			return
+		}
+		opts := format.ReadOptions{
+			Columns: r.plan.Columns(),
+			Keep:    func(st format.Statistics) bool { return r.plan.MayMatch(st) },
+		}
+		for batch, err := range r.snapshot.ReadSelected(ctx, selected, opts) {
+			if err == nil {
+				batch, err = run.Apply(ctx, batch)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !emit(yield, batch) || run.Done() {
+				return
+			}
+		}
+	}
+}
+
+// emit hands over a batch, unless it has no row, and releases it.
+func emit(yield func(arrow.RecordBatch, error) bool, batch arrow.RecordBatch) bool {
+	defer batch.Release()
+	return batch.NumRows() == 0 || yield(batch, nil)
+}
