@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/internal/text"
 )
 
 // Catalog is the live set of datasets. Its methods are safe for use by several goroutines.
@@ -73,7 +74,7 @@ func (c *Catalog) Snapshot(name string) (*Snapshot, error) {
 	d, names := c.datasets[name], c.names
 	c.mu.RUnlock()
 	if d == nil {
-		return nil, &NotFoundError{Name: name, Similar: similar(name, names)}
+		return nil, &NotFoundError{Name: name, Similar: text.Similar(name, names)}
 	}
 	s := d.status()
 	if s.Snapshot == nil {
@@ -115,7 +116,7 @@ func (c *Catalog) Refresh(ctx context.Context, name string) ([]Status, error) {
 		d, names := c.datasets[name], c.names
 		c.mu.RUnlock()
 		if d == nil {
-			return nil, &NotFoundError{Name: name, Similar: similar(name, names)}
+			return nil, &NotFoundError{Name: name, Similar: text.Similar(name, names)}
 		}
 		asked = []*dataset{d}
 	}

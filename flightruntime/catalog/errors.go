@@ -3,7 +3,6 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
@@ -51,40 +50,4 @@ func (s *Snapshot) readError(err error) error {
 		return &ChangedError{Name: s.Name, Err: err}
 	}
 	return err
-}
-
-// similar is the name among those given that is at most two edits away from the one asked for, or differs in case alone.
-func similar(name string, names []string) string {
-	best, bestDistance := "", 3
-	for _, candidate := range names {
-		if d := editDistance(strings.ToLower(name), candidate); d < bestDistance && d < len(candidate) {
-			best, bestDistance = candidate, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's. Names are at most 63 bytes, so a longer argument is as far as can be.
-func editDistance(a, b string) int {
-	const longest = 64
-	if len(a) > longest || len(b) > longest {
-		return longest
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

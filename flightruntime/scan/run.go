@@ -1,0 +1,167 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// Run is a plan at work on one stream of batches. It counts the rows that the limit leaves, and holds memory that is used for one batch
+// after the other. It is for one goroutine at a time.
+type Run struct {
+	plan  *Plan
+	mem   memory.Allocator
+	left  int64 // rows that the limit leaves
+	block block
+	rows  []int // that match
+}
+
+// Start begins a stream of batches. What Apply makes is allocated with mem; nil means memory.DefaultAllocator.
+func (p *Plan) Start(mem memory.Allocator) *Run {
+	if mem == nil {
+		mem = memory.DefaultAllocator
+	}
+	r := &Run{plan: p, mem: mem, left: math.MaxInt64}
+	if p.limit >= 0 {
+		r.left = p.limit
+	}
+	r.block.columns = make([]binding, len(p.slots))
+	r.block.verdicts = make([]verdicts, p.verdicts)
+	return r
+}
+
+// Done says that no further row can come out, because the limit is reached.
+func (r *Run) Done() bool { return r.left == 0 }
+
+// Apply takes a batch that has exactly the fields of Plan.Columns, and returns one with Plan.Schema and the rows that match, in their order. It
+// may have none. The caller releases it; the batch given stays the caller's. What comes out shares memory with what went in if all rows
+// match, or those that do stand side by side.
+//
+// The errors are those of ctx, which is heeded within a batch too, those of the allocator if it panics with an error, and such as are a
+// defect: no row makes a compiled query fail.
+func (r *Run) Apply(ctx context.Context, batch arrow.RecordBatch) (out arrow.RecordBatch, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = nil, recovered(p)
+		}
+	}()
+	if err := r.check(batch); err != nil {
+		return nil, err
+	}
+	rows := int(batch.NumRows())
+	if r.plan.filter == nil || r.Done() || rows == 0 {
+		n := int(min(int64(rows), r.left))
+		r.left -= int64(n)
+		return r.slice(batch, 0, n), nil
+	}
+	if err := r.match(ctx, batch); err != nil {
+		return nil, err
+	}
+	n := len(r.rows)
+	r.left -= int64(n)
+	if n == 0 {
+		return r.slice(batch, 0, 0), nil
+	}
+	if first, last := r.rows[0], r.rows[n-1]; last-first == n-1 {
+		return r.slice(batch, first, last+1), nil
+	}
+	return r.take(batch)
+}
+
+// recovered is the error that stands for a panic.
+func recovered(p any) error {
+	err, ok := p.(error)
+	var fault runtime.Error
+	if !ok || errors.As(err, &fault) {
+		return errDefect
+	}
+	return err
+}
+
+// check makes sure that a batch has the columns that it is to have.
+func (r *Run) check(batch arrow.RecordBatch) error {
+	if n := int(batch.NumCols()); n != len(r.plan.read) {
+		return fmt.Errorf("a batch has %d columns: expected the %d that the query needs", n, len(r.plan.read))
+	}
+	for i, f := range r.plan.read {
+		if t := batch.Column(i).DataType(); t != f.Type && !arrow.TypeEqual(t, f.Type) {
+			return fmt.Errorf("column %s of a batch is %s: expected %s", quoted(f.Name), t, f.Type)
+		}
+	}
+	return nil
+}
+
+// match finds the rows that match, up to the limit.
+func (r *Run) match(ctx context.Context, batch arrow.RecordBatch) error {
+	b := &r.block
+	b.stopped = func() bool { return ctx.Err() != nil }
+	for i, s := range r.plan.slots {
+		b.columns[i] = bind(batch.Column(s.field), s.path, s.open)
+	}
+	defer b.forget()
+	r.rows = r.rows[:0]
+	t := b.truths.get()
+	total := int(batch.NumRows())
+	for b.from = 0; b.from < total; b.from += blockRows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.n = min(blockRows, total-b.from)
+		r.plan.filter.eval(b, t)
+		t.yes.each(func(i int) bool {
+			r.rows = append(r.rows, b.from+i)
+			return int64(len(r.rows)) < r.left
+		})
+		if int64(len(r.rows)) == r.left {
+			break
+		}
+	}
+	b.truths.put(t)
+	return ctx.Err() // a condition that stopped early is not to be believed
+}
+
+// forget lets go of the batch.
+func (b *block) forget() {
+	clear(b.columns)
+	for _, v := range b.texts.free {
+		clear(v.own)
+		v.values = nil
+	}
+}
+
+// slice is a part of the batch, projected.
+func (r *Run) slice(batch arrow.RecordBatch, from, to int) arrow.RecordBatch {
+	columns := make([]arrow.Array, len(r.plan.output))
+	defer release(columns)
+	for i, column := range r.plan.output {
+		columns[i] = array.NewSlice(batch.Column(column), int64(from), int64(to))
+	}
+	return array.NewRecordBatch(r.plan.schema, columns, int64(to-from))
+}
+
+// take is a batch of the rows that match, projected.
+func (r *Run) take(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	columns := make([]arrow.Array, len(r.plan.output))
+	defer release(columns)
+	for i, column := range r.plan.output {
+		var err error
+		if columns[i], err = take(r.mem, batch.Column(column), r.rows); err != nil {
+			return nil, fmt.Errorf("column %s: %w", quoted(r.plan.schema.Field(i).Name), err)
+		}
+	}
+	return array.NewRecordBatch(r.plan.schema, columns, int64(len(r.rows))), nil
+}
+
+func release(arrays []arrow.Array) {
+	for _, a := range arrays {
+		if a != nil {
+			a.Release()
+		}
+	}
+}
