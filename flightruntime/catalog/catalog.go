@@ -89,7 +89,7 @@ func (c *Catalog) Watch(name string) (*Snapshot, <-chan struct{}, error) {
 	d, names := c.datasets[name], c.names
 	c.mu.RUnlock()
 	if d == nil {
-		return nil, nil, &NotFoundError{Name: name, Similar: similar(name, names)}
+		return nil, nil, &NotFoundError{Name: name, Similar: text.Similar(name, names)}
 	}
 	snapshot, changed := d.watch()
 	if snapshot == nil {

@@ -1,26 +1,14 @@
 package scan
 
 import (
-	"github.com/apache/arrow-go/v18/arrow/scalar"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
 )
 
 // Statistics are what a row group tells of its columns without being read.
-type Statistics interface {
-	// Rows is the number of rows in the row group.
-	Rows() int64
-	// Column is what is known of a column, given its index in the dataset's schema. It is false if nothing is.
-	Column(field int) (ColumnStatistics, bool)
-}
+type Statistics = format.Statistics
 
 // ColumnStatistics are what is known of the values of one column in one row group.
-type ColumnStatistics struct {
-	// Min and Max are bounds, nil where unknown: no value is less than Min, none is greater than Max. They need not be values that occur.
-	// Their type is that of the column, or that of its values if it is dictionary-encoded. NaNs are outside of the bounds: a column of
-	// floating-point numbers may hold them whatever the bounds say.
-	Min, Max scalar.Scalar
-	// Nulls is the number of rows that are null, -1 if unknown.
-	Nulls int64
-}
+type ColumnStatistics = format.ColumnStatistics
 
 // outcomes are the values that a condition may have in a row group. What is not possible is certain not to occur; what is possible need not
 // occur.
