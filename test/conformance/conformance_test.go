@@ -57,6 +57,11 @@ type server struct {
 // start runs `flightruntime serve` at a free port and waits for the line that tells which.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
+	return startBinary(t, binary, args...)
+}
+
+func startBinary(t *testing.T, binary string, args ...string) *server {
+	t.Helper()
 	s := &server{log: &bytes.Buffer{}, exited: make(chan error, 1)}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "grpc://127.0.0.1:0"}, args...)...)
 	s.cmd.Stderr = s.log
