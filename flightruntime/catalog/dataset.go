@@ -200,7 +200,7 @@ func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, curr
 		return nil, err
 	}
 	defer release()
-	snapshot, err := inspect(ctx, spec, objects, versions, d.poke)
+	snapshot, err := inspect(ctx, spec, objects, current, versions, d.poke)
 	if err != nil {
 		l.failedVersions, l.failedErr, l.failedAt = versions, err, time.Now()
 		return nil, err

@@ -38,8 +38,10 @@ type Snapshot struct {
 	changed func()
 }
 
-// inspect makes a snapshot of the objects as they are.
-func inspect(ctx context.Context, spec config.Dataset, objects []source.Object, versions string, changed func()) (snapshot *Snapshot, err error) {
+// inspect makes a snapshot of the objects as they are. Of those that the current one has in the same version, nothing is read again.
+func inspect(
+	ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string, changed func(),
+) (snapshot *Snapshot, err error) {
 	defer func() { // package format turns its libraries' panics into errors; were one to escape, one dataset is to fail and not the server
 		if p := recover(); p != nil {
 			err = fmt.Errorf("reading failed: %v", p)
@@ -49,7 +51,7 @@ func inspect(ctx context.Context, spec config.Dataset, objects []source.Object, 
 	if err != nil {
 		return nil, err
 	}
-	layout, err := f.Inspect(ctx, objects)
+	layout, err := f.Inspect(ctx, objects, current.layoutOf(spec.Format))
 	if err != nil {
 		return nil, err
 	}
@@ -69,19 +71,38 @@ func inspect(ctx context.Context, spec config.Dataset, objects []source.Object, 
 	}, nil
 }
 
-// Read yields the record batches of all objects, in order. The rules are those of format.Format's Read. An object that is no longer the
-// one of the snapshot is a *ChangedError; the catalog then takes a new snapshot by itself.
+// layoutOf is the snapshot's layout if there is one, and if it is one of that format.
+func (s *Snapshot) layoutOf(formatName string) *format.Layout {
+	if s == nil || s.FormatName != formatName {
+		return nil
+	}
+	return s.Layout
+}
+
+// Read yields the record batches of all objects, in order. The rules are those of format.Format's Read; opts.Units, which are of one part, is
+// for ReadPart. An object that is no longer the one of the snapshot is a *ChangedError; the catalog then takes a new snapshot by itself.
 func (s *Snapshot) Read(ctx context.Context, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for part := range s.Layout.Parts {
-			for batch, err := range s.format.Read(ctx, s.Layout, part, opts) {
-				if err != nil {
-					yield(nil, s.readError(err))
+			for batch, err := range s.ReadPart(ctx, part, opts) {
+				if !yield(batch, err) || err != nil {
 					return
 				}
-				if !yield(batch, nil) {
-					return
-				}
+			}
+		}
+	}
+}
+
+// ReadPart is Read of one part of the layout.
+func (s *Snapshot) ReadPart(ctx context.Context, part int, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for batch, err := range s.format.Read(ctx, s.Layout, part, opts) {
+			if err != nil {
+				yield(nil, s.readError(err))
+				return
+			}
+			if !yield(batch, nil) {
+				return
 			}
 		}
 	}

@@ -18,56 +18,80 @@ import (
 // written, whatever ReadOptions.MaxRows says.
 type arrowFormat struct{ file bool }
 
-func (f arrowFormat) Inspect(ctx context.Context, objects []source.Object) (*Layout, error) {
-	schemas := make([]*arrow.Schema, len(objects))
-	layout := &Layout{Parts: make([]Part, len(objects))}
-	err := examine(ctx, objects, func(i int, r source.Reader) error {
-		o := objects[i]
+func (f arrowFormat) Inspect(ctx context.Context, objects []source.Object, before *Layout) (*Layout, error) {
+	return inspectEach(ctx, objects, before, func(o source.Object, r source.Reader) (part Part, _ *arrow.Schema, err error) {
 		if err := f.checkMagic(o, r); err != nil {
-			return err
+			return part, nil, err
 		}
-		count := streamRows
+		part.Object = o
 		if f.file {
-			count = fileRows
+			if part.Units, err = fileUnits(o, r, ctx.Err); err != nil {
+				return part, nil, err
+			}
+			for _, u := range part.Units {
+				if part.Rows, err = addRows(part.Rows, u.Rows); err != nil {
+					return part, nil, err
+				}
+			}
+		} else {
+			if part.Rows, err = streamRows(o, r, ctx.Err); err != nil {
+				return part, nil, err
+			}
+			part.Units = part.whole()
 		}
-		rows, err := count(o, r, ctx.Err)
+		q := newQuota(nil, o.Size())
+		messages, err := f.messages(o, r, q, nil)
 		if err != nil {
-			return err
+			return part, nil, err
 		}
-		layout.Parts[i] = Part{Object: o, Rows: rows}
-		decoder, err := f.open(o, r, newQuota(nil, o.Size()))
+		decoder, err := f.open(messages, q)
 		if err != nil {
-			return err
+			return part, nil, err
 		}
 		defer decoder.Release()
-		schemas[i] = decoder.Schema()
-		return nil
+		return part, decoder.Schema(), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	layout.Schema, err = unify(objects, schemas)
-	if err != nil {
-		return nil, err
-	}
-	return layout, nil
 }
 
 func (f arrowFormat) Read(ctx context.Context, layout *Layout, part int, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	p := layout.Parts[part]
-	o := p.Object
-	return batches(ctx, p, func(r source.Reader) (batchReader, error) {
-		q := newQuota(opts.Allocator, o.Size())
-		decoder, err := f.open(o, r, q)
+	return batches(ctx, layout, part, opts, func(req *request, r source.Reader) (*arrowReader, error) {
+		o := req.part.Object
+		q := newQuota(attentiveTo(ctx, opts.Allocator), o.Size())
+		messages, err := f.messages(o, r, q, req)
 		if err != nil {
 			return nil, err
 		}
-		if err := fits(layout, o, decoder.Schema()); err != nil {
+		decoder, err := f.open(messages, q)
+		if err != nil {
+			return nil, err
+		}
+		if err := fits(req.schema, o, decoder.Schema()); err != nil {
 			decoder.Release()
 			return nil, err
 		}
-		return &arrowReader{layout: layout, quota: q, decoder: decoder}, nil
+		return &arrowReader{schema: req.schema, quota: q, decoder: decoder}, nil
 	})
+}
+
+// messages are those that a request asks for; nil asks for all of them.
+func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *quota, req *request) (ipc.MessageReader, error) {
+	messages := streamMessages(o, r, q)
+	if f.file {
+		blocks, err := readFooter(o, r)
+		if err != nil {
+			return nil, err
+		}
+		if req != nil {
+			if blocks.batches, err = batchesOf(o, blocks.batches, req); err != nil {
+				return nil, err
+			}
+		}
+		messages.following = blocks.messages(o, r)
+	}
+	if req == nil || req.all() {
+		return messages, nil
+	}
+	return &projectedMessages{ipcMessages: messages, want: req.columns, of: req.layout.Schema.NumFields()}, nil
 }
 
 func (f arrowFormat) checkMagic(o source.Object, r io.ReaderAt) error {
@@ -109,24 +133,20 @@ func checkStreamStart(o source.Object, r io.ReaderAt) error {
 
 var errTruncatedArrow = errors.New("it begins as an Arrow file but has no footer: it is cut, or still being written; write to another name and rename it when done")
 
-func (f arrowFormat) open(o source.Object, r io.ReaderAt, q *quota) (*ipc.Reader, error) {
-	messages, what := streamMessages(o, r, q), "stream"
-	if f.file {
-		var err error
-		if messages, err = fileMessages(o, r, q); err != nil {
-			return nil, err
-		}
-		what = "file"
-	}
+func (f arrowFormat) open(messages ipc.MessageReader, q *quota) (*ipc.Reader, error) {
 	decoder, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(q))
 	if err != nil {
+		what := "stream"
+		if f.file {
+			what = "file"
+		}
 		return nil, fmt.Errorf("it cannot be read as an Arrow %s: %w", what, undecodable(err))
 	}
 	return decoder, nil
 }
 
 type arrowReader struct {
-	layout    *Layout
+	schema    *arrow.Schema
 	quota     *quota
 	decoder   *ipc.Reader
 	validator validator
@@ -148,7 +168,7 @@ func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
 		batch.Release()
 		return nil, fmt.Errorf("record batch %d is damaged: %w", a.read-1, undecodable(err))
 	}
-	return under(a.layout, batch)
+	return under(a.schema, batch)
 }
 
 func (a *arrowReader) close() { a.decoder.Release() }

@@ -83,7 +83,7 @@ func TestArrowDictionaries(t *testing.T) {
 func TestArrowRowsAreCountedWithoutReadingBodies(t *testing.T) {
 	batch := table3(memory.DefaultAllocator)
 	data := streamOf(t, batch.Schema(), []arrow.RecordBatch{batch, batch, batch}, ipc.WithZstd())
-	layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), objects("arrows", data, data))
+	layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), objects("arrows", data, data), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestArrowStreamThatIsCut(t *testing.T) {
 	one := (len(whole) - 8 - none) / 2
 	between := map[int]int64{none: 0, none + one: 3, none + 2*one: 6, len(whole): 6}
 	for n := 1; n <= len(whole); n++ {
-		layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), objects("arrows", whole[:n]))
+		layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), objects("arrows", whole[:n]), nil)
 		rows, ok := between[n]
 		switch {
 		case ok && err != nil:
@@ -131,7 +131,7 @@ func TestArrowSaysWhatIsWrong(t *testing.T) {
 		{"footer too long", format.ArrowFile, file[:len(file)-10] + "\xff\xff\xff\x7f" + "ARROW1", fmt.Sprintf("its footer of 2147483647 bytes does not fit in the file of %d: the file is damaged or cut", len(file))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := lookup(t, c.format).Inspect(t.Context(), objects("x", c.data))
+			_, err := lookup(t, c.format).Inspect(t.Context(), objects("x", c.data), nil)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -163,7 +163,7 @@ func TestArrowLyingLengths(t *testing.T) {
 		for _, lie := range []uint64{1 << 40, 1 << 33, 1<<63 - 1, 1 << 63, ^uint64(1)} {
 			binary.LittleEndian.PutUint64(data[at:], lie)
 			list := objects("arrows", string(data))
-			layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), list)
+			layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), list, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

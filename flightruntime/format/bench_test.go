@@ -51,7 +51,7 @@ func text(b *testing.B, header, line string) string {
 func benchmark(b *testing.B, name, data string) {
 	list := objects("x", data)
 	f := lookup(b, name)
-	layout, err := f.Inspect(b.Context(), list)
+	layout, err := f.Inspect(b.Context(), list, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func benchmark(b *testing.B, name, data string) {
 		b.SetBytes(int64(len(data)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := f.Inspect(b.Context(), list); err != nil {
+			if _, err := f.Inspect(b.Context(), list, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

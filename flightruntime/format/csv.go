@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
@@ -22,30 +21,34 @@ type csvFormat struct{}
 // maxColumns bounds what a header can make us allocate. Tables of machine learning have some ten thousand columns.
 const maxColumns = 1 << 16
 
-func (csvFormat) Inspect(ctx context.Context, objects []source.Object) (*Layout, error) {
+func (csvFormat) Inspect(ctx context.Context, objects []source.Object, before *Layout) (*Layout, error) {
+	layout := &Layout{Parts: make([]Part, len(objects))}
+	known, memory := partsOf(before), newInferences()
 	var (
-		names  []string
-		kinds  []csvKind
-		layout = &Layout{Parts: make([]Part, len(objects))}
+		names []string
+		kinds []csvKind // of the values of all objects
 	)
-	err := examine(ctx, objects, func(i int, r source.Reader) error {
-		scanner := newCSVScanner(ctx, objects[i], r)
-		header, err := csvHeader(scanner)
-		if err != nil {
-			return err
+	header := func(got []string) error {
+		if names != nil {
+			return sameHeader(got, objects[0].Name(), names)
 		}
-		if i == 0 {
-			names = header
-			kinds = make([]csvKind, len(names))
-			for c := range kinds {
-				kinds[c] = csvAny
+		names, kinds = got, anyKinds(len(got))
+		return nil
+	}
+	err := inEach(objects, func(i int, o source.Object) error {
+		part := Part{Object: o}
+		if p := known.part(o); p != nil && p.inferred != "" {
+			part = p.of(o)
+			if err := header(fieldNames(before.Schema)); err != nil {
+				return named(o, err)
 			}
-		} else if err := sameHeader(header, objects[0].Name(), names); err != nil {
+		} else if err := examine(ctx, o, func(r source.Reader) error { return part.inspectCSV(ctx, r, header) }); err != nil {
 			return err
 		}
-		layout.Parts[i].Object = objects[i]
-		layout.Parts[i].Rows, err = inferCSV(scanner, kinds)
-		return err
+		part.inferred.narrow(kinds)
+		part.inferred = memory.remember(part.inferred)
+		layout.Parts[i] = part
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -56,6 +59,33 @@ func (csvFormat) Inspect(ctx context.Context, objects []source.Object) (*Layout,
 	}
 	layout.Schema = arrow.NewSchema(fields, nil)
 	return layout, nil
+}
+
+// inspectCSV reads all of a part's object, whose header has to satisfy check.
+func (p *Part) inspectCSV(ctx context.Context, r source.Reader, check func(header []string) error) error {
+	scanner := newCSVScanner(ctx, p.Object, r)
+	names, err := csvHeader(scanner)
+	if err != nil {
+		return err
+	}
+	if err := check(names); err != nil {
+		return err
+	}
+	kinds := anyKinds(len(names))
+	if p.Rows, err = inferCSV(scanner, kinds); err != nil {
+		return err
+	}
+	p.Units = p.whole()
+	p.inferred = inferredKinds(kinds)
+	return nil
+}
+
+func fieldNames(schema *arrow.Schema) []string {
+	names := make([]string, schema.NumFields())
+	for i, f := range schema.Fields() {
+		names[i] = f.Name
+	}
+	return names
 }
 
 // csvHeader scans the names of the columns.
@@ -115,21 +145,17 @@ func csvWidthError(row int64, want int, fields [][]byte) error {
 }
 
 func (csvFormat) Read(ctx context.Context, layout *Layout, part int, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	p := layout.Parts[part]
-	return batches(ctx, p, func(r source.Reader) (batchReader, error) {
-		scanner := newCSVScanner(ctx, p.Object, r)
+	return batches(ctx, layout, part, opts, func(req *request, r source.Reader) (*csvReader, error) {
+		o := req.part.Object
+		scanner := newCSVScanner(ctx, o, r)
 		header, err := csvHeader(scanner)
 		if err != nil {
 			return nil, err
 		}
-		mem := opts.Allocator
-		if mem == nil {
-			mem = memory.DefaultAllocator
-		}
 		if len(header) != layout.Schema.NumFields() {
-			return nil, changed(p.Object, errors.New("it has other columns"))
+			return nil, changed(o, errors.New("it has other columns"))
 		}
-		return &csvReader{object: p.Object, scanner: scanner, batch: newCSVBatch(mem, layout.Schema), maxRows: opts.maxRows()}, nil
+		return &csvReader{object: o, scanner: scanner, batch: newCSVBatch(orDefault(opts.Allocator), req), maxRows: opts.maxRows()}, nil
 	})
 }
 
@@ -161,7 +187,7 @@ func (c *csvReader) next(context.Context) (arrow.RecordBatch, error) {
 	if rows == 0 {
 		return nil, io.EOF
 	}
-	return c.batch.builder.NewRecordBatch(), nil
+	return finish(c.batch.builder, rows), nil
 }
 
 // append adds a row. All rows fitted when the object was inspected, so that an error means that it has changed.
@@ -170,7 +196,7 @@ func (c *csvReader) append(fields [][]byte) error {
 		return csvWidthError(c.scanner.row, len(c.batch.columns), fields)
 	}
 	for i, v := range fields {
-		if !c.batch.columns[i](v) {
+		if column := c.batch.columns[i]; column != nil && !column(v) {
 			field := c.batch.schema.Field(i)
 			return fmt.Errorf("row %d, column %s: expected %s, got %s", c.scanner.row, quoted(field.Name), typeName(field.Type), quoted(string(v)))
 		}

@@ -86,15 +86,16 @@ func timestampParser(t *arrow.TimestampType) func([]byte) (arrow.Timestamp, bool
 
 // csvBatch collects the rows of one batch.
 type csvBatch struct {
-	schema  *arrow.Schema
+	schema  *arrow.Schema // of the rows
 	builder *array.RecordBuilder
-	columns []csvColumn
+	columns []csvColumn // nil where a value is not wanted
 }
 
-func newCSVBatch(mem memory.Allocator, schema *arrow.Schema) *csvBatch {
-	b := &csvBatch{schema: schema, builder: array.NewRecordBuilder(mem, schema), columns: make([]csvColumn, schema.NumFields())}
+func newCSVBatch(mem memory.Allocator, req *request) *csvBatch {
+	schema := req.layout.Schema
+	b := &csvBatch{schema: schema, builder: array.NewRecordBuilder(mem, req.schema), columns: make([]csvColumn, schema.NumFields())}
 	for i, field := range b.builder.Fields() {
-		b.columns[i] = newCSVColumn(field)
+		b.columns[req.columns[i]] = newCSVColumn(field)
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -35,6 +36,31 @@ const (
 
 // first is the set of only the first type in the set.
 func (k csvKind) first() csvKind { return k & -k }
+
+// anyKinds are the sets of n columns of which no value is known yet.
+func anyKinds(n int) []csvKind {
+	kinds := make([]csvKind, n)
+	for c := range kinds {
+		kinds[c] = csvAny
+	}
+	return kinds
+}
+
+// inferredKinds remembers the sets of one part's columns.
+func inferredKinds(kinds []csvKind) inferred {
+	b := make([]byte, 0, 2*len(kinds))
+	for _, k := range kinds {
+		b = binary.LittleEndian.AppendUint16(b, uint16(k))
+	}
+	return inferred(b)
+}
+
+// narrow leaves in the sets of as many columns what they have in common with those of a part.
+func (i inferred) narrow(kinds []csvKind) {
+	for c := range kinds {
+		kinds[c] &= csvKind(i[2*c]) | csvKind(i[2*c+1])<<8
+	}
+}
 
 // dataType is the Arrow type of a column all whose values have the types of the set.
 func (k csvKind) dataType() arrow.DataType {

@@ -147,7 +147,7 @@ func TestCSVSaysWhatIsWrong(t *testing.T) {
 		{"quote never closed", []string{"a\n\"" + strings.Repeat("x", 64<<20)}, "1.csv: row 2 has more than 67108864 bytes: a quote may be missing at the end of a field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := lookup(t, format.CSV).Inspect(t.Context(), objects("csv", c.texts...))
+			_, err := lookup(t, format.CSV).Inspect(t.Context(), objects("csv", c.texts...), nil)
 			if err == nil {
 				t.Fatal("no error")
 			}

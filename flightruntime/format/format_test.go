@@ -29,7 +29,7 @@ func TestLookup(t *testing.T) {
 
 func TestNoObjects(t *testing.T) {
 	for _, name := range format.Names() {
-		if _, err := lookup(t, name).Inspect(t.Context(), nil); err == nil {
+		if _, err := lookup(t, name).Inspect(t.Context(), nil, nil); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -56,7 +56,7 @@ func TestFilesOfOneDatasetHaveTheSameColumns(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			list := objects("arrows", streamOf(t, arrow.NewSchema([]arrow.Field{zone, fare}, nil), nil), streamOf(t, arrow.NewSchema(c.b, nil), nil))
-			layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), list)
+			layout, err := lookup(t, format.ArrowStream).Inspect(t.Context(), list, nil)
 			switch {
 			case c.want == "" && err != nil:
 				t.Error(err)
@@ -104,7 +104,7 @@ func TestObjectThatChangesUnderneath(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := lookup(t, c.format)
-			layout, err := f.Inspect(t.Context(), objects("x", c.before))
+			layout, err := f.Inspect(t.Context(), objects("x", c.before), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestObjectThatChangesUnderneath(t *testing.T) {
 // A consumer's panic is the consumer's: it must not be taken for a damaged file.
 func TestPanicsOfTheConsumerPass(t *testing.T) {
 	f := lookup(t, format.CSV)
-	layout, err := f.Inspect(t.Context(), objects("csv", "a\n1\n"))
+	layout, err := f.Inspect(t.Context(), objects("csv", "a\n1\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func FuzzCSV(f *testing.F) {
 			}
 			rows++
 		}
-		layout, err := lookup(t, format.CSV).Inspect(t.Context(), objects("x", string(data)))
+		layout, err := lookup(t, format.CSV).Inspect(t.Context(), objects("x", string(data)), nil)
 		if err == nil && layout.Rows() != rows {
 			t.Errorf("%d rows, encoding/csv has %d", layout.Rows(), rows)
 		}

@@ -41,7 +41,7 @@ func lookup(t testing.TB, name string) format.Format {
 // read inspects and reads all objects, and makes sure of what Format promises: the layout's very schema, the layout's number of rows, no
 // memory left behind. The table is the caller's.
 func read(ctx context.Context, f format.Format, list []source.Object, maxRows int) (arrow.Table, error) {
-	layout, err := f.Inspect(ctx, list)
+	layout, err := f.Inspect(ctx, list, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +71,45 @@ func read(ctx context.Context, f format.Format, list []source.Object, maxRows in
 	return array.NewTableFromRecords(layout.Schema, kept), nil
 }
 
+// readPieces reads each column of each unit on its own, and puts together what it got. The table is the caller's.
+func readPieces(ctx context.Context, f format.Format, layout *format.Layout, maxRows int) (arrow.Table, error) {
+	columns := make([]arrow.Column, layout.Schema.NumFields())
+	for c, field := range layout.Schema.Fields() {
+		var chunks []arrow.Array
+		schema, err := layout.Project([]int{c})
+		if err != nil {
+			return nil, err
+		}
+		for part, p := range layout.Parts {
+			for unit, u := range p.Units {
+				opts := format.ReadOptions{MaxRows: maxRows, Columns: []int{c}, Units: []int{unit}}
+				var rows int64
+				for batch, err := range f.Read(ctx, layout, part, opts) {
+					if err != nil {
+						return nil, err
+					}
+					if !batch.Schema().Equal(schema) {
+						return nil, fmt.Errorf("promise broken: a batch has schema %s, the projected layout has %s", batch.Schema(), schema)
+					}
+					rows += batch.NumRows()
+					batch.Column(0).Retain()
+					chunks = append(chunks, batch.Column(0))
+				}
+				if rows != u.Rows {
+					return nil, fmt.Errorf("promise broken: unit %d has %d rows, %d in the layout", unit, rows, u.Rows)
+				}
+			}
+		}
+		chunked := arrow.NewChunked(field.Type, chunks)
+		columns[c] = *arrow.NewColumn(field, chunked)
+		chunked.Release()
+		for _, a := range chunks {
+			a.Release()
+		}
+	}
+	return array.NewTable(layout.Schema, columns, layout.Rows()), nil
+}
+
 // show is a table as text: a line for each column, with its type and all its values.
 func show(table arrow.Table) string {
 	var b strings.Builder
@@ -93,7 +132,7 @@ func value(a arrow.Array, row int) string {
 	return a.ValueStr(row)
 }
 
-// readAll reads with several sizes of batches, which must not matter, and shows the table, or "error: " and the message.
+// readAll reads with several sizes of batches, and piece by piece, which must not matter, and shows the table, or "error: " and the message.
 func readAll(t *testing.T, name string, list []source.Object) string {
 	t.Helper()
 	var got string
@@ -110,6 +149,22 @@ func readAll(t *testing.T, name string, list []source.Object) string {
 			t.Errorf("with batches of %d rows:\n%s\nwith large ones:\n%s", maxRows, shown, got)
 		}
 		got = shown
+		if err != nil {
+			continue
+		}
+		layout, err := lookup(t, name).Inspect(t.Context(), list, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces, err := readPieces(t.Context(), lookup(t, name), layout, maxRows)
+		if err != nil {
+			t.Errorf("piece by piece, with batches of %d rows: %v", maxRows, err)
+			continue
+		}
+		if shown := show(pieces); shown != got {
+			t.Errorf("piece by piece, with batches of %d rows:\n%s\nas a whole:\n%s", maxRows, shown, got)
+		}
+		pieces.Release()
 	}
 	return got
 }
@@ -118,7 +173,7 @@ func readAll(t *testing.T, name string, list []source.Object) string {
 func leakless(t *testing.T, name string, list []source.Object) {
 	t.Helper()
 	f := lookup(t, name)
-	layout, err := f.Inspect(t.Context(), list)
+	layout, err := f.Inspect(t.Context(), list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +196,7 @@ func leakless(t *testing.T, name string, list []source.Object) {
 func endsWhenCancelled(t *testing.T, name string, list []source.Object) {
 	t.Helper()
 	f := lookup(t, name)
-	layout, err := f.Inspect(t.Context(), list)
+	layout, err := f.Inspect(t.Context(), list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +213,7 @@ func endsWhenCancelled(t *testing.T, name string, list []source.Object) {
 	if batches != 1 || !errors.Is(last, context.Canceled) {
 		t.Errorf("Read: %d batches, then %v", batches, last)
 	}
-	if _, err := f.Inspect(ctx, list); !errors.Is(err, context.Canceled) {
+	if _, err := f.Inspect(ctx, list, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Inspect: %v", err)
 	}
 }

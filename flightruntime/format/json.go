@@ -8,7 +8,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
@@ -19,26 +18,50 @@ import (
 // begin with a null; we do not.)
 type jsonFormat struct{}
 
-func (jsonFormat) Inspect(ctx context.Context, objects []source.Object) (*Layout, error) {
+func (f jsonFormat) Inspect(ctx context.Context, objects []source.Object, before *Layout) (*Layout, error) {
+	layout := &Layout{Parts: make([]Part, len(objects))}
+	known, memory := partsOf(before), newInferences()
+	root := newJSONNode()
+	err := inEach(objects, func(i int, o source.Object) error {
+		part := Part{Object: o}
+		if p := known.part(o); p != nil && p.inferred != "" {
+			part = p.of(o)
+		} else {
+			own := newJSONNode()
+			if err := examine(ctx, o, func(r source.Reader) error { return part.inspectJSON(ctx, r, own) }); err != nil {
+				return err
+			}
+			part.inferred = inferred(own.example(nil))
+		}
+		if err := root.learnExample(ctx, o, part.inferred); err != nil {
+			return &contradiction{err}
+		}
+		part.inferred = memory.remember(part.inferred)
+		layout.Parts[i] = part
+		return nil
+	})
+	var c *contradiction
+	switch {
+	case errors.As(err, &c): // an example knows no places that an error could name
+		return f.inspectTogether(ctx, objects)
+	case err != nil:
+		return nil, err
+	}
+	layout.Schema = arrow.NewSchema(root.fields(), nil)
+	return layout, nil
+}
+
+// contradiction: two objects have values of different kinds in one place.
+type contradiction struct{ error }
+
+// inspectTogether is Inspect, of one object after the other, without remembering what each told.
+func (jsonFormat) inspectTogether(ctx context.Context, objects []source.Object) (*Layout, error) {
 	root := newJSONNode()
 	layout := &Layout{Parts: make([]Part, len(objects))}
-	err := examine(ctx, objects, func(i int, r source.Reader) error {
-		s, err := newJSONScanner(ctx, objects[i], r)
-		if err != nil {
-			return err
-		}
-		for {
-			if err := s.next(); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				return err
-			}
-			if err := root.learnMembers(s); err != nil {
-				return err
-			}
-		}
-		layout.Parts[i] = Part{Object: objects[i], Rows: s.row}
-		return nil
+	err := inEach(objects, func(i int, o source.Object) error {
+		part := &layout.Parts[i]
+		part.Object = o
+		return examine(ctx, o, func(r source.Reader) error { return part.inspectJSON(ctx, r, root) })
 	})
 	if err != nil {
 		return nil, err
@@ -47,23 +70,44 @@ func (jsonFormat) Inspect(ctx context.Context, objects []source.Object) (*Layout
 	return layout, nil
 }
 
+// inspectJSON reads all of a part's object, and takes its records in.
+func (p *Part) inspectJSON(ctx context.Context, r io.ReaderAt, root *jsonNode) error {
+	s, err := newJSONScanner(ctx, p.Object, r)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := s.next(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+		if err := root.learnMembers(s); err != nil {
+			return err
+		}
+	}
+	p.Rows = s.row
+	p.Units = p.whole()
+	return nil
+}
+
 func (jsonFormat) Read(ctx context.Context, layout *Layout, part int, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	p := layout.Parts[part]
-	return batches(ctx, p, func(r source.Reader) (batchReader, error) {
-		s, err := newJSONScanner(ctx, p.Object, r)
+	return batches(ctx, layout, part, opts, func(req *request, r source.Reader) (*jsonReader, error) {
+		o := req.part.Object
+		s, err := newJSONScanner(ctx, o, r)
 		if err != nil {
 			return nil, err
 		}
-		mem := opts.Allocator
-		if mem == nil {
-			mem = memory.DefaultAllocator
+		builder := array.NewRecordBuilder(orDefault(opts.Allocator), req.schema)
+		wanted := make([]array.Builder, layout.Schema.NumFields())
+		for i, c := range req.columns {
+			wanted[c] = builder.Field(i)
 		}
-		builder := array.NewRecordBuilder(mem, layout.Schema)
 		return &jsonReader{
-			object:  p.Object,
+			object:  o,
 			scanner: s,
 			builder: builder,
-			columns: newJSONObject(layout.Schema.Fields(), builder.Field),
+			columns: newJSONObject(layout.Schema.Fields(), func(i int) array.Builder { return wanted[i] }),
 			maxRows: opts.maxRows(),
 		}, nil
 	})
@@ -99,13 +143,7 @@ func (j *jsonReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 	if rows == 0 {
 		return nil, io.EOF
 	}
-	columns := make([]arrow.Array, len(j.builder.Fields()))
-	for i, b := range j.builder.Fields() {
-		columns[i] = b.NewArray()
-		defer columns[i].Release()
-	}
-	// Records without any member have no columns to count them by.
-	return array.NewRecordBatch(j.builder.Schema(), columns, int64(rows)), nil
+	return finish(j.builder, rows), nil
 }
 
 func (j *jsonReader) close() { j.builder.Release() }

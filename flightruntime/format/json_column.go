@@ -112,15 +112,19 @@ func jsonText(appendText func(text []byte) bool) jsonColumn {
 type jsonObjectColumns struct {
 	lookup   memberLookup
 	columns  []jsonColumn
-	builders []array.Builder
+	builders []array.Builder // nil for members that are not wanted
 }
 
+// newJSONObject is for objects of these members. There is no builder for what is not wanted.
 func newJSONObject(fields []arrow.Field, builder func(i int) array.Builder) *jsonObjectColumns {
 	o := &jsonObjectColumns{columns: make([]jsonColumn, len(fields)), builders: make([]array.Builder, len(fields))}
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.Name
-		o.builders[i] = builder(i)
+		if o.builders[i] = builder(i); o.builders[i] == nil {
+			o.columns[i] = (*jsonScanner).skip
+			continue
+		}
 		o.columns[i] = newJSONColumn(o.builders[i])
 	}
 	o.lookup = newMemberLookup(names)
@@ -143,7 +147,7 @@ func (o *jsonObjectColumns) append(s *jsonScanner) error {
 		return err
 	}
 	for i, seen := range o.lookup.seen {
-		if seen != o.lookup.object {
+		if seen != o.lookup.object && o.builders[i] != nil {
 			o.builders[i].AppendNull()
 		}
 	}

@@ -1,12 +1,16 @@
 package format
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
 // jsonKind is what JSON itself tells apart. A column keeps to one, besides null.
@@ -242,6 +246,58 @@ func parseJSONFloat(raw []byte) (float64, bool) {
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil || !math.IsInf(f, 0)
 }
+
+// example appends a value from which a node learns all that this one knows, but where it was seen.
+func (n *jsonNode) example(b []byte) []byte {
+	switch n.kind {
+	case jsonBool:
+		return append(b, "true"...)
+	case jsonNumber:
+		if n.double {
+			return append(b, "0.5"...)
+		}
+		return append(b, '1')
+	case jsonString:
+		if n.words {
+			return append(b, `""`...)
+		}
+		return append(b, `"2000-01-01"`...)
+	case jsonArray:
+		return append(n.element.example(append(b, '[')), ']')
+	case jsonObject:
+		b = append(b, '{')
+		for i, member := range n.members.nodes {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b, _ = jsontext.AppendQuote(b, n.members.lookup.names[i]) // it was valid when it was read
+			b = member.example(append(b, ':'))
+		}
+		return append(b, '}')
+	default:
+		return append(b, "null"...)
+	}
+}
+
+// learnExample takes in the example of an object's records.
+func (n *jsonNode) learnExample(ctx context.Context, o source.Object, example inferred) error {
+	s, err := newJSONScanner(ctx, sized{o, int64(len(example))}, strings.NewReader(string(example)))
+	if err != nil {
+		return err
+	}
+	if err := s.next(); err != nil {
+		return err
+	}
+	return n.learnMembers(s)
+}
+
+// sized is an object of another size.
+type sized struct {
+	source.Object
+	size int64
+}
+
+func (s sized) Size() int64 { return s.size }
 
 // dataType is the Arrow type of all values at the node's place, as pyarrow.json has it.
 func (n *jsonNode) dataType() arrow.DataType {

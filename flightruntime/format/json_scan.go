@@ -170,6 +170,14 @@ func (s *jsonScanner) value() ([]byte, error) {
 	return raw, nil
 }
 
+// skip passes over a value of any kind.
+func (s *jsonScanner) skip() error {
+	if err := s.decoder.SkipValue(); err != nil {
+		return s.syntax(err)
+	}
+	return nil
+}
+
 // text is what a string literal means. It is valid until the next is read.
 func (s *jsonScanner) text(raw []byte) ([]byte, error) {
 	if len(raw) >= 2 && bytes.IndexByte(raw, '\\') < 0 {

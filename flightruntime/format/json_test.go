@@ -119,7 +119,7 @@ func TestJSONSaysWhatIsWrong(t *testing.T) {
 		{"a Parquet file", []string{"PAR1\x15\x04"}, "1.json: it is not JSON; it looks like a Parquet file: set format: Parquet"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := lookup(t, format.JSON).Inspect(t.Context(), objects("json", c.texts...))
+			_, err := lookup(t, format.JSON).Inspect(t.Context(), objects("json", c.texts...), nil)
 			if err == nil {
 				t.Fatal("no error")
 			}

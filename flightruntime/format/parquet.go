@@ -10,7 +10,6 @@ import (
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
@@ -19,47 +18,40 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
-// parquetFormat reads Parquet files one row group at a time. Types that Arrow stored beside Parquet's own are restored, but for views and
-// decimals of 32 and 64 bits, which come as string, binary, list and decimal128.
+// parquetFormat reads Parquet files one row group at a time. Types that Arrow stored beside Parquet's own are restored, as pyarrow does; but
+// the entries of maps are called as Arrow's specification recommends.
 type parquetFormat struct{}
 
-func (parquetFormat) Inspect(ctx context.Context, objects []source.Object) (*Layout, error) {
-	schemas := make([]*arrow.Schema, len(objects))
-	layout := &Layout{Parts: make([]Part, len(objects))}
-	err := examine(ctx, objects, func(i int, r source.Reader) error {
-		q := newQuota(nil, objects[i].Size())
-		f, err := openParquet(objects[i], r, q, q)
+func (parquetFormat) Inspect(ctx context.Context, objects []source.Object, before *Layout) (*Layout, error) {
+	return inspectEach(ctx, objects, before, func(o source.Object, r source.Reader) (part Part, _ *arrow.Schema, err error) {
+		q := newQuota(nil, o.Size())
+		f, err := openParquet(o, r, parquetProperties(o, q), q)
 		if err != nil {
-			return err
+			return part, nil, err
 		}
-		layout.Parts[i].Object = objects[i]
-		if layout.Parts[i].Rows, err = rowsOf(f.ParquetReader()); err != nil {
-			return err
+		part.Object = o
+		if part.Units, err = groupUnits(o, f.ParquetReader()); err != nil {
+			return part, nil, err
 		}
-		schemas[i], err = schemaOf(f)
-		return err
+		if part.Rows, err = rowsOf(part.Units); err != nil {
+			return part, nil, err
+		}
+		schema, err := schemaOf(f)
+		return part, schema, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	layout.Schema, err = unify(objects, schemas)
-	if err != nil {
-		return nil, err
-	}
-	return layout, nil
 }
 
 func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	p := layout.Parts[part]
-	o := p.Object
-	return batches(ctx, p, func(r source.Reader) (batchReader, error) {
+	return batches(ctx, layout, part, opts, func(req *request, r source.Reader) (*parquetReader, error) {
+		o := req.part.Object
 		// Pages are returned to a pool that frees them when the garbage collector runs, which no allocator of a caller should wait for.
 		pages := newQuota(memory.DefaultAllocator, o.Size())
 		arrays := pages
 		if opts.Allocator != nil {
 			arrays = pages.sharedWith(opts.Allocator)
 		}
-		f, err := openParquet(o, r, pages, arrays)
+		props := parquetProperties(o, pages)
+		f, err := openParquet(o, r, props, arrays)
 		if err != nil {
 			return nil, err
 		}
@@ -67,27 +59,50 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		if err != nil {
 			return nil, err
 		}
-		if err := fits(layout, o, schema); err != nil {
+		if err := fits(layout.Schema, o, schema); err != nil {
+			return nil, err
+		}
+		groups, err := groupsOf(o, f.ParquetReader(), req)
+		if err != nil {
 			return nil, err
 		}
 		readDurationsAsIntegers(f.Manifest.Fields)
-		return &parquetReader{layout: layout, file: f, quota: pages, maxRows: int64(opts.maxRows())}, nil
+		p := &parquetReader{
+			request: req, file: f, quota: pages, arrays: arrays, groups: groups,
+			pace: newPace(opts.maxRows()), leaves: make(map[int]bool),
+		}
+		for _, c := range req.columns {
+			addLeaves(p.leaves, &f.Manifest.Fields[c])
+		}
+		props.BufferSize = min(parquetReadAhead, max(leastReadAhead, parquetBuffers/max(1, int64(len(p.leaves)))))
+		return p, nil
 	})
 }
 
-// parquetReadAhead is what is read of each column at a time: large enough for few reads, small enough for hundreds of columns.
-const parquetReadAhead = 256 << 10
+const (
+	// parquetReadAhead is what is read of each column at a time, for few reads.
+	parquetReadAhead = 256 << 10
+	// parquetBuffers bounds what is read ahead of all columns together: beyond 256 columns, each gets less.
+	parquetBuffers = 64 << 20
+	// leastReadAhead is enough for the header of a page, and for most pages of a table of so many columns.
+	leastReadAhead = 16 << 10
+)
 
-// openParquet opens a Parquet file after checking all that its footer says of where things are.
-func openParquet(o source.Object, r io.ReaderAt, pages, arrays *quota) (*pqarrow.FileReader, error) {
-	if err := checkParquetMagic(o, r); err != nil {
-		return nil, err
-	}
+// parquetProperties are how pages are read, into memory of a quota.
+func parquetProperties(o source.Object, pages *quota) *parquet.ReaderProperties {
 	props := parquet.NewReaderProperties(pages)
 	props.BufferedStreamEnabled = true // a column is streamed, not read whole
 	props.BufferSize = parquetReadAhead
 	props.MaxCompressedPageSize = o.Size()
 	props.MaxUncompressedPageSize = pages.limit
+	return props
+}
+
+// openParquet opens a Parquet file after checking all that its footer says of where things are.
+func openParquet(o source.Object, r io.ReaderAt, props *parquet.ReaderProperties, arrays *quota) (*pqarrow.FileReader, error) {
+	if err := checkParquetMagic(o, r); err != nil {
+		return nil, err
+	}
 	f, err := file.NewParquetReader(section(o, r), file.WithReadProps(props))
 	if err != nil {
 		return nil, fmt.Errorf("its Parquet footer cannot be read, the file is damaged: %w", undecodable(err))
@@ -166,114 +181,4 @@ func checkChunks(f *file.Reader, size int64) error {
 		}
 	}
 	return nil
-}
-
-// rowsOf counts rows by row groups, for these are what is read.
-func rowsOf(f *file.Reader) (rows int64, err error) {
-	for _, group := range f.MetaData().GetRowGroups() {
-		if rows, err = addRows(rows, group.GetNumRows()); err != nil {
-			return 0, err
-		}
-	}
-	return rows, nil
-}
-
-type parquetReader struct {
-	layout  *Layout
-	file    *pqarrow.FileReader
-	quota   *quota
-	maxRows int64
-
-	group   int                  // the next row group
-	records pqarrow.RecordReader // of the current row group, nil between two
-	left    int64                // rows of the current row group that are still to come
-}
-
-func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
-	for {
-		p.quota.step()
-		if p.left == 0 {
-			if err := p.nextGroup(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if p.records == nil { // a table without columns has rows all the same
-			n := min(p.left, p.maxRows)
-			p.left -= n
-			return array.NewRecordBatch(p.layout.Schema, nil, n), nil
-		}
-		batch, err := p.records.Read()
-		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("row group %d ends %d rows early: the file is damaged", p.group-1, p.left)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("row group %d cannot be decoded: %w", p.group-1, undecodable(err))
-		}
-		if p.left -= batch.NumRows(); p.left < 0 {
-			return nil, fmt.Errorf("row group %d has %d rows more than it says: the file is damaged", p.group-1, -p.left)
-		}
-		batch.Retain()
-		return under(p.layout, batch)
-	}
-}
-
-// nextGroup moves on to the next row group; io.EOF after the last.
-func (p *parquetReader) nextGroup(ctx context.Context) error {
-	p.close()
-	f := p.file.ParquetReader()
-	if p.group == f.NumRowGroups() {
-		return io.EOF
-	}
-	group := p.group
-	p.group++
-	p.left = f.MetaData().GetRowGroups()[group].GetNumRows()
-	if p.left == 0 || len(p.file.Manifest.Fields) == 0 {
-		return nil
-	}
-	if err := tryColumns(f, group); err != nil {
-		return err
-	}
-	p.file.Props.BatchSize = p.batchRows(f.MetaData().GetRowGroups()[group].GetTotalByteSize())
-	var err error
-	p.records, err = p.file.GetRecordReader(ctx, nil, []int{group})
-	return undecodable(err)
-}
-
-// maxPageBytes of a row group, uncompressed, go into one batch, so that wide rows make no batch of gigabytes.
-const maxPageBytes = 16 << 20
-
-// batchRows is the number of rows in a batch of the current row group, which says that it has so many bytes.
-func (p *parquetReader) batchRows(groupBytes int64) int64 {
-	perRow := groupBytes / p.left
-	if perRow <= 0 {
-		return p.maxRows
-	}
-	return max(1, min(p.maxRows, maxPageBytes/perRow))
-}
-
-// tryColumns opens the columns of a row group once: arrow-go opens the fields of structs in goroutines of its own, where a damaged
-// description's panic would end the process. Here it comes first, and where it can be recovered.
-func tryColumns(f *file.Reader, group int) error {
-	rows := f.RowGroup(group)
-	for c := range f.MetaData().Schema.NumColumns() {
-		if f.MetaData().Schema.Column(c).ColumnPath()[0] == f.MetaData().Schema.Column(c).Path() {
-			continue // not nested
-		}
-		pages, err := rows.GetColumnPageReader(c)
-		if err != nil {
-			return undecodable(err)
-		}
-		if err := pages.Close(); err != nil {
-			return undecodable(err)
-		}
-	}
-	return nil
-}
-
-func (p *parquetReader) close() {
-	if p.records != nil {
-		p.records.Release()
-		p.records = nil
-	}
 }

@@ -20,7 +20,7 @@ func schemaOf(f *pqarrow.FileReader) (*arrow.Schema, error) {
 	fields := withoutUnsetIDs(schema.Fields())
 	if stored := f.Manifest.OriginSchema; stored != nil && stored.NumFields() == len(fields) {
 		for i := range fields {
-			fields[i].Type = inZone(fields[i].Type, stored.Field(i).Type)
+			fields[i] = restoredField(fields[i], stored.Field(i))
 		}
 	}
 	metadata := schema.Metadata()
@@ -56,17 +56,6 @@ func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
 		return errMetadata
 	}
 	return nil
-}
-
-// inZone gives a timestamp the time zone of its type in the schema that Arrow stored in the file. pqarrow does so only where the units are
-// the same, but Parquet has no seconds, so that these are stored as milliseconds.
-func inZone(t, stored arrow.DataType) arrow.DataType {
-	ts, ok := t.(*arrow.TimestampType)
-	was, okStored := stored.(*arrow.TimestampType)
-	if !ok || !okStored || ts.TimeZone != "UTC" || was.TimeZone == "" {
-		return t
-	}
-	return &arrow.TimestampType{Unit: ts.Unit, TimeZone: was.TimeZone}
 }
 
 // readDurationsAsIntegers makes pqarrow read columns that it knows to be durations, but cannot decode, as the integers they are stored as.

@@ -80,7 +80,7 @@ func TestParquetSaysWhatIsWrong(t *testing.T) {
 		{"pages missing", "PAR1" + large[len(large)-footerSize(large)-8:], "column \"n\" of row group 0 is said to be outside the file: the file is damaged or cut"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("parquet", c.data))
+			_, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("parquet", c.data), nil)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -139,7 +139,7 @@ func TestParquetWideRowsMakeSmallBatches(t *testing.T) {
 		builder.Field(0).(*array.BinaryBuilder).Append(wide)
 	}
 	f := lookup(t, format.Parquet)
-	layout, err := f.Inspect(t.Context(), objects("parquet", parquetOf(t, schema, builder.NewRecordBatch())))
+	layout, err := f.Inspect(t.Context(), objects("parquet", parquetOf(t, schema, builder.NewRecordBatch())), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

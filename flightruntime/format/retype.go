@@ -5,40 +5,47 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
 // fits makes sure that an object's own schema is still the one it had when the layout was made.
-func fits(layout *Layout, o source.Object, schema *arrow.Schema) error {
-	if d := difference("it", schema, "the dataset", layout.Schema); d != "" {
+func fits(want *arrow.Schema, o source.Object, schema *arrow.Schema) error {
+	if d := difference("it", schema, "the dataset", want); d != "" {
 		return changed(o, fmt.Errorf("%s", d))
 	}
 	return nil
 }
 
-// under is the batch with exactly the layout's schema: its metadata may be another file's, and its types other names for the same bytes.
-// It takes the caller's reference to the batch.
-func under(layout *Layout, batch arrow.RecordBatch) (arrow.RecordBatch, error) {
-	if batch.Schema() == layout.Schema {
+// under is the batch with exactly this schema: its metadata may be another file's, and its types other names for the same bytes. It takes
+// the caller's reference to the batch.
+func under(schema *arrow.Schema, batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	if batch.Schema() == schema {
 		return batch, nil
 	}
 	defer batch.Release()
-	columns := make([]arrow.Array, layout.Schema.NumFields())
+	columns := make([]arrow.Array, schema.NumFields())
 	for i := range columns {
-		data, err := retype(batch.Column(i).Data(), layout.Schema.Field(i).Type)
+		data, err := retype(nil, batch.Column(i).Data(), schema.Field(i).Type)
 		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", quoted(layout.Schema.Field(i).Name), err)
+			return nil, fmt.Errorf("column %s: %w", quoted(schema.Field(i).Name), err)
 		}
 		columns[i] = array.MakeFromData(data)
 		defer columns[i].Release()
 		data.Release()
 	}
-	return array.NewRecordBatch(layout.Schema, columns, batch.NumRows()), nil
+	return array.NewRecordBatch(schema, columns, batch.NumRows()), nil
 }
 
-// retype is the same data under another type that lays it out in the same way. The caller releases it.
-func retype(data arrow.ArrayData, t arrow.DataType) (arrow.ArrayData, error) {
+// retype is the same data under another type that lays it out in the same way or, given an allocator, that it can be converted to. The
+// caller releases it.
+func retype(mem memory.Allocator, data arrow.ArrayData, t arrow.DataType) (arrow.ArrayData, error) {
+	if mem != nil {
+		if convert := converter(data.DataType(), t); convert != nil {
+			return convert(mem, data, t)
+		}
+	}
 	if !sameLayout(data.DataType(), t) {
 		return nil, fmt.Errorf("expected %s, got %s", typeName(t), typeName(data.DataType()))
 	}
@@ -53,7 +60,7 @@ func retype(data arrow.ArrayData, t arrow.DataType) (arrow.ArrayData, error) {
 	same := arrow.TypeEqual(data.DataType(), t)
 	for i, c := range data.Children() {
 		var err error
-		if children[i], err = retype(c, childType(t, i)); err != nil {
+		if children[i], err = retype(mem, c, childType(t, i)); err != nil {
 			return nil, err
 		}
 		same = same && children[i] == c

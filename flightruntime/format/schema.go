@@ -6,21 +6,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
-
-	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
-
-// unify is the schema of all objects, given each one's own: they must have the same fields, of the same names, order, types and
-// nullability. Metadata may differ; the first object's counts.
-func unify(objects []source.Object, schemas []*arrow.Schema) (*arrow.Schema, error) {
-	first := schemas[0]
-	for i, s := range schemas[1:] {
-		if d := difference(objects[i+1].Name(), s, objects[0].Name(), first); d != "" {
-			return nil, fmt.Errorf("the files of one dataset must have the same columns, but %s", d)
-		}
-	}
-	return first, nil
-}
 
 // difference says in words where schema b, of the object called bName, departs from a; it is empty if it does not.
 func difference(bName string, b *arrow.Schema, aName string, a *arrow.Schema) string {

@@ -77,7 +77,7 @@ func readAt(o source.Object, r io.ReaderAt, off, n int64) ([]byte, error) {
 // readError is the error for bytes that were there when the object was listed and cannot be read.
 func readError(o source.Object, err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s %w: it is shorter than it was", o.Name(), source.ErrChanged)
+		return changed(o, errors.New("it is shorter than it was"))
 	}
 	return fmt.Errorf("it cannot be read: %w", err)
 }

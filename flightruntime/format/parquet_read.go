@@ -1,0 +1,185 @@
+package format
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+)
+
+// parquetReader decodes row groups, a batch of rows of all columns at a time, and column after column.
+type parquetReader struct {
+	*request
+	file   *pqarrow.FileReader
+	leaves map[int]bool // of the columns that are wanted
+	quota  *quota       // of pages and arrays together
+	arrays *quota       // allocator of arrays
+	pace   *pace
+
+	groups  []int                   // row groups still to come
+	group   int                     // the current row group
+	left    int64                   // rows of it that are still to come
+	columns []*pqarrow.ColumnReader // of it
+}
+
+var _ pruner = (*parquetReader)(nil)
+
+// addLeaves adds the indices of Parquet's own columns that make up a field.
+func addLeaves(leaves map[int]bool, f *pqarrow.SchemaField) {
+	if f.IsLeaf() {
+		leaves[f.ColIndex] = true
+	}
+	for i := range f.Children {
+		addLeaves(leaves, &f.Children[i])
+	}
+}
+
+func (p *parquetReader) prune(keep func(Statistics) bool) (rows int64) {
+	f := p.file.ParquetReader()
+	var kept []int
+	for _, g := range p.groups {
+		s := &groupStatistics{schema: p.layout.Schema, fields: p.file.Manifest.Fields, file: f, group: g}
+		if keep(s) {
+			kept = append(kept, g)
+		} else {
+			rows += s.Rows()
+		}
+	}
+	p.groups = kept
+	return rows
+}
+
+func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
+	p.quota.step()
+	for p.left == 0 {
+		if err := p.nextGroup(ctx); err != nil {
+			return nil, err
+		}
+	}
+	n := p.pace.rows(p.left)
+	arrays := make([]arrow.Array, len(p.columns))
+	defer func() {
+		for _, a := range arrays {
+			if a != nil {
+				a.Release()
+			}
+		}
+	}()
+	var taken int64
+	for i, column := range p.columns {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var err error
+		if arrays[i], err = p.decode(column, n, p.schema.Field(i).Type); err != nil {
+			return nil, fmt.Errorf("column %s of row group %d: %w", quoted(p.schema.Field(i).Name), p.group, err)
+		}
+		taken += sizeOf(arrays[i].Data())
+	}
+	p.left -= n
+	p.pace.took(n, taken)
+	return array.NewRecordBatch(p.schema, arrays, n), nil
+}
+
+// decode makes an array of a column's next values.
+func (p *parquetReader) decode(column *pqarrow.ColumnReader, rows int64, t arrow.DataType) (arrow.Array, error) {
+	chunks, err := column.NextBatch(rows)
+	if err != nil {
+		return nil, undecodable(err)
+	}
+	defer chunks.Release()
+	if n := int64(chunks.Len()); n != rows {
+		return nil, fmt.Errorf("expected %d rows more, got %d: the file is damaged", rows, n)
+	}
+	one, err := single(chunks, p.arrays)
+	if err != nil {
+		return nil, undecodable(err)
+	}
+	defer one.Release()
+	data, err := retype(p.arrays, one.Data(), t)
+	if err != nil {
+		return nil, err
+	}
+	defer data.Release()
+	return array.MakeFromData(data), nil
+}
+
+// nextGroup moves on to the next row group; io.EOF after the last.
+func (p *parquetReader) nextGroup(ctx context.Context) error {
+	p.close()
+	if len(p.groups) == 0 {
+		return io.EOF
+	}
+	f := p.file.ParquetReader()
+	p.group, p.groups = p.groups[0], p.groups[1:]
+	p.left = groupRows(f, p.group)
+	if p.left == 0 {
+		return nil
+	}
+	p.pace.enter(p.left, p.size(p.group))
+	if err := tryColumns(f, p.group, p.leaves); err != nil {
+		return err
+	}
+	for _, c := range p.request.columns {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		column, err := p.file.GetFieldReader(ctx, c, p.leaves, []int{p.group})
+		if err != nil {
+			return undecodable(err)
+		}
+		p.columns = append(p.columns, column)
+	}
+	return nil
+}
+
+// size is what the columns that are wanted say they take in a row group, uncompressed.
+func (p *parquetReader) size(group int) (size int64) {
+	columns := p.file.ParquetReader().MetaData().GetRowGroups()[group].GetColumns()
+	for c := range p.leaves {
+		n := max(0, columns[c].GetMetaData().GetTotalUncompressedSize())
+		size += min(n, math.MaxInt64-size)
+	}
+	return size
+}
+
+// tryColumns opens the columns of a row group once: arrow-go opens the fields of structs in goroutines of its own, where a damaged
+// description's panic would end the process. Here it comes first, and where it can be recovered.
+func tryColumns(f *file.Reader, group int, leaves map[int]bool) error {
+	rows := f.RowGroup(group)
+	for c := range f.MetaData().Schema.NumColumns() {
+		column := f.MetaData().Schema.Column(c)
+		if !leaves[c] || column.ColumnPath()[0] == column.Path() {
+			continue // not wanted, or not nested
+		}
+		pages, err := rows.GetColumnPageReader(c)
+		if err != nil {
+			return undecodable(err)
+		}
+		if err := pages.Close(); err != nil {
+			return undecodable(err)
+		}
+	}
+	return nil
+}
+
+func (p *parquetReader) close() {
+	for _, c := range p.columns {
+		c.Release()
+	}
+	p.columns = nil
+}
+
+// single is the one array that the chunks make up.
+func single(chunks *arrow.Chunked, mem *quota) (arrow.Array, error) {
+	if len(chunks.Chunks()) == 1 {
+		chunks.Chunk(0).Retain()
+		return chunks.Chunk(0), nil
+	}
+	return array.Concatenate(chunks.Chunks(), mem)
+}
