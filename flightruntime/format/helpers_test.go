@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -286,10 +287,7 @@ func fileOf(t testing.TB, schema *arrow.Schema, batches []arrow.RecordBatch, opt
 func parquetOf(t testing.TB, schema *arrow.Schema, batches ...arrow.RecordBatch) string {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := pqarrow.NewFileWriter(schema, &b, nil, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := parquetWriter(t, schema, &b)
 	for _, batch := range batches {
 		if err := w.Write(batch); err != nil {
 			t.Fatal(err)
@@ -299,4 +297,13 @@ func parquetOf(t testing.TB, schema *arrow.Schema, batches ...arrow.RecordBatch)
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func parquetWriter(t testing.TB, schema *arrow.Schema, to io.Writer) *pqarrow.FileWriter {
+	t.Helper()
+	w, err := pqarrow.NewFileWriter(schema, to, nil, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
