@@ -254,6 +254,63 @@ func TestAGlobIsOneDatasetInPathOrder(t *testing.T) {
 	wantRows(t, refresh(t, c, "trips").Snapshot, 4)
 }
 
+// A file that is added, as every put adds one, costs no more than itself. That the others are not read again is seen by a change of one that
+// its name, size, time and inode do not show.
+func TestFilesThatHaveNotChangedAreNotReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	first := filepath.Join(dir, "1.csv")
+	replace(t, first, "a\n1\n")
+	spec := config.Dataset{Name: "trips", Format: format.CSV, Files: &config.Files{Root: dir, Path: "*.csv"}}
+	c := newCatalog(t, spec)
+	info, err := os.Stat(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(first, []byte("b,2\n"), 0o600), os.Chtimes(first, info.ModTime(), info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, filepath.Join(dir, "2.csv"), "a\n2\n3\n")
+	if s := refresh(t, c, "trips"); s.State != Ready || s.Snapshot.Layout.Rows() != 3 {
+		t.Errorf("%s with %d rows, %s: want the 1 row that is known and the 2 that are new", s.State, s.Snapshot.Layout.Rows(), s.Message)
+	}
+	// Under another format nothing is known.
+	spec.Format = format.JSON
+	c.Apply([]config.Dataset{spec})
+	if s := refresh(t, c, "trips"); s.State != Degraded || !strings.Contains(s.Message, "1.csv") {
+		t.Errorf("%s, %s: want that 1.csv is no JSON", s.State, s.Message)
+	}
+}
+
+func TestPartsAreReadOnTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	replace(t, filepath.Join(dir, "1.csv"), "a,b\n1,2\n")
+	replace(t, filepath.Join(dir, "2.csv"), "a,b\n3,4\n5,6\n")
+	c := newCatalog(t, config.Dataset{Name: "trips", Format: format.CSV, Files: &config.Files{Root: dir, Path: "*.csv"}})
+	s := statusOf(t, c, "trips").Snapshot
+	var rows int64
+	for batch, err := range s.ReadPart(t.Context(), 1, format.ReadOptions{Columns: []int{1}, Units: []int{0}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if batch.NumCols() != 1 || batch.ColumnName(0) != "b" {
+			t.Errorf("a batch of %s", batch.Schema())
+		}
+		rows += batch.NumRows()
+	}
+	if rows != 2 {
+		t.Errorf("%d rows of the second file, want 2", rows)
+	}
+	if err := os.Remove(filepath.Join(dir, "2.csv")); err != nil {
+		t.Fatal(err)
+	}
+	var changed *ChangedError
+	for _, err := range s.ReadPart(t.Context(), 1, format.ReadOptions{}) {
+		if !errors.As(err, &changed) {
+			t.Errorf("the read ended with %v, want a *ChangedError", err)
+		}
+	}
+}
+
 func TestRemovedDatasetsAreGone(t *testing.T) {
 	c := newCatalog(t, inlineCSV("trips", "a\n1\n"), inlineCSV("zones", "a\n1\n"))
 	s, err := c.Snapshot("zones")

@@ -79,19 +79,30 @@ func (s *Snapshot) layoutOf(formatName string) *format.Layout {
 	return s.Layout
 }
 
-// Read yields the record batches of all objects, in order. The rules are those of format.Format's Read. An object that is no longer the
-// one of the snapshot is a *ChangedError; the catalog then takes a new snapshot by itself.
+// Read yields the record batches of all objects, in order. The rules are those of format.Format's Read; opts.Units, which are of one part, is
+// for ReadPart. An object that is no longer the one of the snapshot is a *ChangedError; the catalog then takes a new snapshot by itself.
 func (s *Snapshot) Read(ctx context.Context, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for part := range s.Layout.Parts {
-			for batch, err := range s.format.Read(ctx, s.Layout, part, opts) {
-				if err != nil {
-					yield(nil, s.readError(err))
+			for batch, err := range s.ReadPart(ctx, part, opts) {
+				if !yield(batch, err) || err != nil {
 					return
 				}
-				if !yield(batch, nil) {
-					return
-				}
+			}
+		}
+	}
+}
+
+// ReadPart is Read of one part of the layout.
+func (s *Snapshot) ReadPart(ctx context.Context, part int, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for batch, err := range s.format.Read(ctx, s.Layout, part, opts) {
+			if err != nil {
+				yield(nil, s.readError(err))
+				return
+			}
+			if !yield(batch, nil) {
+				return
 			}
 		}
 	}

@@ -272,7 +272,9 @@ func (c *compaction) at(i, off int) []byte {
 	return c.bytes[int(c.start)+i*c.size+off:]
 }
 
-func (c *compaction) int64At(i, off int) int64 { return int64(binary.LittleEndian.Uint64(c.at(i, off))) }
+func (c *compaction) int64At(i, off int) int64 {
+	return int64(binary.LittleEndian.Uint64(c.at(i, off)))
+}
 
 func (c *compaction) setInt64At(i, off int, v int64) {
 	binary.LittleEndian.PutUint64(c.at(i, off), uint64(v))

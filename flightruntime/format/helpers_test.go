@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -71,6 +72,45 @@ func read(ctx context.Context, f format.Format, list []source.Object, maxRows in
 	return array.NewTableFromRecords(layout.Schema, kept), nil
 }
 
+// readPieces reads each column of each unit on its own, and puts together what it got. The table is the caller's.
+func readPieces(ctx context.Context, f format.Format, layout *format.Layout, maxRows int) (arrow.Table, error) {
+	columns := make([]arrow.Column, layout.Schema.NumFields())
+	for c, field := range layout.Schema.Fields() {
+		var chunks []arrow.Array
+		schema, err := layout.Project([]int{c})
+		if err != nil {
+			return nil, err
+		}
+		for part, p := range layout.Parts {
+			for unit, u := range p.Units {
+				opts := format.ReadOptions{MaxRows: maxRows, Columns: []int{c}, Units: []int{unit}}
+				var rows int64
+				for batch, err := range f.Read(ctx, layout, part, opts) {
+					if err != nil {
+						return nil, err
+					}
+					if !batch.Schema().Equal(schema) {
+						return nil, fmt.Errorf("promise broken: a batch has schema %s, the projected layout has %s", batch.Schema(), schema)
+					}
+					rows += batch.NumRows()
+					batch.Column(0).Retain()
+					chunks = append(chunks, batch.Column(0))
+				}
+				if rows != u.Rows {
+					return nil, fmt.Errorf("promise broken: unit %d has %d rows, %d in the layout", unit, rows, u.Rows)
+				}
+			}
+		}
+		chunked := arrow.NewChunked(field.Type, chunks)
+		columns[c] = *arrow.NewColumn(field, chunked)
+		chunked.Release()
+		for _, a := range chunks {
+			a.Release()
+		}
+	}
+	return array.NewTable(layout.Schema, columns, layout.Rows()), nil
+}
+
 // show is a table as text: a line for each column, with its type and all its values.
 func show(table arrow.Table) string {
 	var b strings.Builder
@@ -93,7 +133,7 @@ func value(a arrow.Array, row int) string {
 	return a.ValueStr(row)
 }
 
-// readAll reads with several sizes of batches, which must not matter, and shows the table, or "error: " and the message.
+// readAll reads with several sizes of batches, and piece by piece, which must not matter, and shows the table, or "error: " and the message.
 func readAll(t *testing.T, name string, list []source.Object) string {
 	t.Helper()
 	var got string
@@ -110,6 +150,22 @@ func readAll(t *testing.T, name string, list []source.Object) string {
 			t.Errorf("with batches of %d rows:\n%s\nwith large ones:\n%s", maxRows, shown, got)
 		}
 		got = shown
+		if err != nil {
+			continue
+		}
+		layout, err := lookup(t, name).Inspect(t.Context(), list, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces, err := readPieces(t.Context(), lookup(t, name), layout, maxRows)
+		if err != nil {
+			t.Errorf("piece by piece, with batches of %d rows: %v", maxRows, err)
+			continue
+		}
+		if shown := show(pieces); shown != got {
+			t.Errorf("piece by piece, with batches of %d rows:\n%s\nas a whole:\n%s", maxRows, shown, got)
+		}
+		pieces.Release()
 	}
 	return got
 }
@@ -231,10 +287,7 @@ func fileOf(t testing.TB, schema *arrow.Schema, batches []arrow.RecordBatch, opt
 func parquetOf(t testing.TB, schema *arrow.Schema, batches ...arrow.RecordBatch) string {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := pqarrow.NewFileWriter(schema, &b, nil, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := parquetWriter(t, schema, &b)
 	for _, batch := range batches {
 		if err := w.Write(batch); err != nil {
 			t.Fatal(err)
@@ -244,4 +297,13 @@ func parquetOf(t testing.TB, schema *arrow.Schema, batches ...arrow.RecordBatch)
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func parquetWriter(t testing.TB, schema *arrow.Schema, to io.Writer) *pqarrow.FileWriter {
+	t.Helper()
+	w, err := pqarrow.NewFileWriter(schema, to, nil, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }

@@ -182,4 +182,3 @@ func checkChunks(f *file.Reader, size int64) error {
 	}
 	return nil
 }
-

@@ -52,10 +52,8 @@ func (g *groupStatistics) Column(field int) (ColumnStatistics, bool) {
 	}
 	orders := g.file.MetaData().GetColumnOrders()
 	switch {
-	case s.IsSetMinValue() || s.IsSetMaxValue():
-		if c < len(orders) && orders[c].IsSetTYPE_ORDER() {
-			known.Min, known.Max = bound(s.MinValue, descr, t), bound(s.MaxValue, descr, t)
-		}
+	case c < len(orders) && orders[c].IsSetTYPE_ORDER() && (s.IsSetMinValue() || s.IsSetMaxValue()):
+		known.Min, known.Max = bound(s.MinValue, descr, t), bound(s.MaxValue, descr, t)
 	case signedNumber(descr, t):
 		known.Min, known.Max = bound(s.Min, descr, t), bound(s.Max, descr, t)
 	}

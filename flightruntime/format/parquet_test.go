@@ -63,6 +63,24 @@ t timestamp[ms, tz=Europe/Berlin]: 2024-05-01T14:00:00+02:00 (null)
 	}
 }
 
+// Nor do types that arrow-go leaves out. The file is of pyarrow 26.
+func TestParquetRestoresArrowTypes(t *testing.T) {
+	const want = `d32 decimal32(5, 2): -1.5 2.5 (null)
+d64 list<element: decimal64(15, 2), nullable>: ["-1.5",null] (null) []
+view string_view: "b" "a text longer than twelve bytes" (null)
+bytes list_view<element: binary_view, nullable>: ["eA=="] (null) ["Ynl0ZXMsIG1vcmUgdGhhbiB0d2VsdmU=",""]
+large large_list_view<element: int16, nullable>: [1,2] (null) [3]
+s struct<t: timestamp[ms, tz=Asia/Tokyo] nullable, v: string_view nullable>: {"t":"1970-01-01T09:00:01+09:00","v":"a"} (null) {"t":null,"v":"b"}
+json extension<arrow.json[storage_type=utf8]>: {} null [1]
+bool8 extension<arrow.bool8>: true (null) false
+`
+	list := objects("parquet", testdata(t, "restored-types.parquet"))
+	if d := cmp.Diff(want, readAll(t, format.Parquet, list)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	leakless(t, format.Parquet, list)
+}
+
 func TestParquetSaysWhatIsWrong(t *testing.T) {
 	batch := table3(memory.DefaultAllocator)
 	good := parquetOf(t, batch.Schema(), batch)

@@ -89,7 +89,7 @@ func (r *request) all() bool { return r.schema == r.layout.Schema }
 // rowsOnly are the statistics of so many rows of which nothing else is known.
 type rowsOnly int64
 
-func (r rowsOnly) Rows() int64                         { return int64(r) }
+func (r rowsOnly) Rows() int64                           { return int64(r) }
 func (rowsOnly) Column(int) (s ColumnStatistics, _ bool) { return s, false }
 
 // upTo are the numbers from 0 to n-1.
@@ -210,7 +210,9 @@ type changedError struct {
 	err    error
 }
 
-func (e *changedError) Error() string   { return fmt.Sprintf("%s %s: %s", e.object, source.ErrChanged, e.err) }
+func (e *changedError) Error() string {
+	return fmt.Sprintf("%s %s: %s", e.object, source.ErrChanged, e.err)
+}
 func (e *changedError) Unwrap() []error { return []error{source.ErrChanged, e.err} }
 
 // withObject opens an object for the duration of f. Its reads end when ctx does.

@@ -16,6 +16,14 @@ import (
 // restored is a type read from Parquet as it was when it was written, given its type in the stored schema. What does not fit together
 // stays as it is.
 func restored(t, stored arrow.DataType) arrow.DataType {
+	if e, ok := stored.(arrow.ExtensionType); ok && t.ID() != arrow.EXTENSION {
+		storage := restored(t, e.StorageType())
+		// JSON is bytes for arrow-go, though its extension is one of text.
+		if arrow.TypeEqual(storage, e.StorageType()) || storage.ID() == arrow.BINARY && e.StorageType().ID() == arrow.STRING {
+			return e
+		}
+		return storage
+	}
 	switch t := t.(type) {
 	case *arrow.TimestampType:
 		// arrow-go does so only where the units are the same, but Parquet has no seconds, so that these are stored as milliseconds.
@@ -52,7 +60,9 @@ func restored(t, stored arrow.DataType) arrow.DataType {
 	return t
 }
 
-func narrower(t arrow.DecimalType) bool { return t.ID() == arrow.DECIMAL32 || t.ID() == arrow.DECIMAL64 }
+func narrower(t arrow.DecimalType) bool {
+	return t.ID() == arrow.DECIMAL32 || t.ID() == arrow.DECIMAL64
+}
 
 func restoredField(f, stored arrow.Field) arrow.Field {
 	f.Type = restored(f.Type, stored.Type)
@@ -94,6 +104,10 @@ type conversion func(mem memory.Allocator, data arrow.ArrayData, to arrow.DataTy
 // converter is how data get from a type of Parquet's to a restored one that lays them out in another way; nil if it does not.
 func converter(from, to arrow.DataType) conversion {
 	switch {
+	case from.ID() != arrow.EXTENSION && to.ID() == arrow.EXTENSION:
+		return extend
+	case from.ID() == arrow.BINARY && to.ID() == arrow.STRING:
+		return rename
 	case from.ID() == arrow.DECIMAL128 && to.ID() == arrow.DECIMAL32:
 		return narrowDecimals[int32]
 	case from.ID() == arrow.DECIMAL128 && to.ID() == arrow.DECIMAL64:
@@ -107,6 +121,21 @@ func converter(from, to arrow.DataType) conversion {
 	default:
 		return nil
 	}
+}
+
+// extend makes an extension of its storage.
+func extend(mem memory.Allocator, data arrow.ArrayData, to arrow.DataType) (arrow.ArrayData, error) {
+	storage, err := retype(mem, data, to.(arrow.ExtensionType).StorageType())
+	if err != nil {
+		return nil, err
+	}
+	defer storage.Release()
+	return rename(mem, storage, to)
+}
+
+// rename leaves the data as they are.
+func rename(_ memory.Allocator, data arrow.ArrayData, to arrow.DataType) (arrow.ArrayData, error) {
+	return renamed(data, to, data.Children())
 }
 
 // narrowDecimals leaves out the upper bits of decimals whose precision does without them.

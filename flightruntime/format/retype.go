@@ -69,6 +69,11 @@ func retype(mem memory.Allocator, data arrow.ArrayData, t arrow.DataType) (arrow
 		data.Retain()
 		return data, nil
 	}
+	return renamed(data, t, children)
+}
+
+// renamed are the same buffers under another type, with these children.
+func renamed(data arrow.ArrayData, t arrow.DataType, children []arrow.ArrayData) (arrow.ArrayData, error) {
 	out := array.NewData(t, data.Len(), data.Buffers(), children, data.NullN(), data.Offset())
 	if isDictionary(data.DataType()) {
 		dictionary, ok := data.Dictionary().(*array.Data)

@@ -17,8 +17,7 @@ def expected(path):
 
 # What arrives with the same values under a neighbouring type, and why.
 NEIGHBOURS = {
-    "decimals.parquet": "arrow-go reads decimals from Parquet as decimal128, the narrow ones too",
-    "nested.parquet": "arrow-go names the entries of a map from Parquet itself",
+    "maps.parquet": "arrow-go calls the entries of every map \"entries\", as they were when they were written; pyarrow, when it reads Parquet, by the column",
 }
 
 

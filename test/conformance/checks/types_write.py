@@ -12,5 +12,19 @@ for name, table in TABLES.items():
             writer.write_table(table, max_chunksize=3)
     with pa.OSFile(f"{path}.arrows", "wb") as f, pa.ipc.new_stream(f, table.schema) as writer:
         writer.write_table(table)
-    if name not in ("unions", "intervals", "views"):  # Parquet has no such types, or pyarrow does not write them
+    if name not in ("unions", "intervals", "runs", "dictionary-of-lists", "same-names"):  # Parquet has no such types, or pyarrow does not write them
         pa.parquet.write_table(table, f"{path}.parquet", row_group_size=4)
+
+# Nothing but a schema; a batch without rows between others; decimals that Parquet stores as integers.
+integers = TABLES["integers"]
+with pa.OSFile(f"{sys.argv[1]}/no-batches.arrow", "wb") as f, pa.ipc.new_file(f, integers.schema):
+    pass
+with pa.OSFile(f"{sys.argv[1]}/no-batches.arrows", "wb") as f, pa.ipc.new_stream(f, integers.schema):
+    pass
+pa.parquet.ParquetWriter(f"{sys.argv[1]}/no-row-groups.parquet", integers.schema).close()
+with pa.OSFile(f"{sys.argv[1]}/no-rows.arrow", "wb") as f, pa.ipc.new_file(f, integers.schema) as writer:
+    for batch in integers.to_batches():
+        writer.write_batch(batch.slice(0, 0))
+        writer.write_batch(batch)
+        writer.write_batch(batch.slice(0, 0))
+pa.parquet.write_table(TABLES["decimals"], f"{sys.argv[1]}/decimals-as-integers.parquet", store_decimal_as_integer=True)

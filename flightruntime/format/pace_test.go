@@ -1,0 +1,66 @@
+package format_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+)
+
+// What takes little in the file may take much in memory: batches go by the latter.
+func TestParquetThatGrowsInMemory(t *testing.T) {
+	const rows, columns, length = 2048, 600, 256 << 10
+	text := array.NewStringBuilder(memory.DefaultAllocator)
+	for range 8 {
+		text.Append(strings.Repeat("x", length))
+	}
+	texts := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "text", Type: arrow.BinaryTypes.String}}, nil), []arrow.Array{text.NewArray()}, -1)
+	nulls := array.MakeArrayOfNull(memory.DefaultAllocator, arrow.PrimitiveTypes.Int64, 64<<10)
+	var fields []arrow.Field
+	var arrays []arrow.Array
+	for range columns {
+		fields, arrays = append(fields, arrow.Field{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true}), append(arrays, nulls)
+	}
+	wide := array.NewRecordBatch(arrow.NewSchema(fields, nil), arrays, -1)
+	for name, c := range map[string]struct {
+		data       string
+		rows, each int64 // bytes in memory that a row takes
+	}{
+		"long text in a dictionary":     {groupOf(t, texts, rows/8), rows, length},
+		"very many columns of nulls":    {groupOf(t, wide, 1), 64 << 10, columns * 8},
+		"short rows, in as large a one": {groupOf(t, numbers(1, 64<<10), 1), 64 << 10, 8},
+	} {
+		layout := inspect(t, format.Parquet, objects("parquet", c.data))
+		if len(layout.Parts[0].Units) != 1 || layout.Rows() != c.rows {
+			t.Fatalf("%s: %d rows in %d units", name, layout.Rows(), len(layout.Parts[0].Units))
+		}
+		var largest int64
+		for _, rows := range rowsRead(t, format.Parquet, layout, format.ReadOptions{}) {
+			largest = max(largest, rows)
+		}
+		if most := int64(16 << 20); largest*c.each > most || largest*c.each < most/3 && largest < c.rows/2 {
+			t.Errorf("%s: batches of up to %d rows, of %d bytes each", name, largest, c.each)
+		}
+	}
+}
+
+// groupOf is a Parquet file of one row group, which is the batch some times over.
+func groupOf(t testing.TB, batch arrow.RecordBatch, times int) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := parquetWriter(t, batch.Schema(), &b)
+	for range times {
+		if err := w.WriteBuffered(batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
