@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
@@ -566,4 +567,18 @@ func TestWatchTellsOfEachSnapshotAndOfTheEnd(t *testing.T) {
 	if _, _, err := c.Watch("notes"); !errors.As(err, &gone) {
 		t.Errorf("Watch of a dataset that was removed gave %v", err)
 	}
+}
+
+func TestADatasetThatIsPutIntoBeginsEmpty(t *testing.T) {
+	dir := t.TempDir()
+	spec := config.Dataset{Name: "notes", Format: format.ArrowFile, Access: v1alpha1.AccessAppend, Files: &config.Files{Root: dir, Path: "*.arrow"}}
+	c := newCatalog(t, spec)
+	wantState(t, statusOf(t, c, "notes"), Ready, empty)
+	var unavailable *UnavailableError
+	if _, err := c.Snapshot("notes"); !errors.As(err, &unavailable) || !strings.Contains(err.Error(), "the first put") {
+		t.Errorf("Snapshot gave %v, want an *UnavailableError that says what to do", err)
+	}
+	spec.Access = ""
+	c.Apply([]config.Dataset{spec})
+	eventually(t, "a dataset that is only read fails without a file", func() bool { return statusOf(t, c, "notes").State == Failed })
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
@@ -180,6 +181,9 @@ func (l *loader) attempt(ctx context.Context, d *dataset, asked bool) {
 	case err == nil:
 		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
 		return
+	case spec.Access == v1alpha1.AccessAppend && errors.Is(err, source.ErrNoMatch):
+		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
+		return
 	case spec.Missing != "":
 		l.backoff, l.wait = 0, never // a new configuration tells when it is there
 		return
@@ -232,11 +236,11 @@ func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) boo
 	was := d.state
 	switch {
 	case err == nil:
-		if d.snapshot != snapshot {
-			close(d.changed)
-			d.changed = make(chan struct{})
-		}
-		d.snapshot, d.state, d.message = snapshot, Ready, ""
+		d.state, d.message = Ready, ""
+		d.serve(snapshot)
+	case spec.Access == v1alpha1.AccessAppend && errors.Is(err, source.ErrNoMatch):
+		d.state, d.message = Ready, empty
+		d.serve(nil)
 	case errors.Is(err, source.ErrNotCurrent):
 		d.state, d.message = Loading, err.Error()
 	case d.snapshot != nil:
@@ -248,6 +252,19 @@ func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) boo
 		d.catalog.logChange(d.spec.Name, d.state, d.message, d.snapshot)
 	}
 	return true
+}
+
+// empty is what is said of a dataset that clients put into, as long as they have not.
+const empty = "there is nothing in it yet: the first put says which columns it has"
+
+// serve makes a snapshot the one that is served. The caller holds the lock.
+func (d *dataset) serve(snapshot *Snapshot) {
+	if d.snapshot == snapshot {
+		return
+	}
+	d.snapshot = snapshot
+	close(d.changed)
+	d.changed = make(chan struct{})
 }
 
 // never is longer than any process runs.

@@ -10,6 +10,9 @@ import (
 // ErrChanged is what Open's error wraps when the bytes are no longer those that List saw. Listing again mends it.
 var ErrChanged = errors.New("has changed since it was listed")
 
+// ErrNoMatch is what List's error wraps when a glob matches no file, in a directory that can be read. A dataset that is put into begins so.
+var ErrNoMatch = errors.New("no file matches")
+
 // ErrNotCurrent is what List's error wraps when the files have yet to become what the configuration expects. Waiting mends it.
 var ErrNotCurrent = errors.New("is not up to date in the pod yet")
 
