@@ -20,6 +20,7 @@ type Service struct {
 	catalog     *catalog.Catalog
 	activeCalls func() int
 	running     *running
+	landings    *landings
 	now         func() time.Time
 
 	keys     atomic.Pointer[signing.Keyring]
@@ -38,7 +39,7 @@ type loadedConfig struct {
 // New makes a service over a catalog, which stays the caller's to close. activeCalls counts the calls that are running, that of the
 // caller of HealthCheck among them. Until SetKeys, tickets are signed with keys that live as long as the process.
 func New(c *catalog.Catalog, activeCalls func() int) *Service {
-	s := &Service{catalog: c, activeCalls: activeCalls, running: newRunning(time.Now), now: time.Now}
+	s := &Service{catalog: c, activeCalls: activeCalls, running: newRunning(time.Now), landings: newLandings(), now: time.Now}
 	s.keys.Store(signing.Random())
 	return s
 }
@@ -53,6 +54,7 @@ func (s *Service) Load(c *config.Config, raw []byte) (changed bool) {
 	next := &loadedConfig{Config: c, hash: config.Hash(raw)}
 	s.catalog.Apply(c.Datasets)
 	before := s.loaded.Swap(next)
+	s.landings.keep(c.Datasets)
 	return before == nil || before.hash != next.hash
 }
 
@@ -64,6 +66,9 @@ func (s *Service) Reject(err error) {
 	}
 	s.loaded.Store(&rejected)
 }
+
+// Close waits until what was put has landed. No call may be running.
+func (s *Service) Close() { s.landings.close() }
 
 // Drain makes HealthCheck answer NOT_SERVING from now on.
 func (s *Service) Drain() { s.draining.Store(true) }

@@ -1,0 +1,116 @@
+package datasets
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/flightruntime/landing"
+)
+
+// landings are where puts into datasets land. Each is opened by the first put into its dataset.
+type landings struct {
+	mu   sync.Mutex
+	open map[string]*landingPlace // by dataset
+}
+
+// landingPlace is where puts into one dataset land.
+type landingPlace struct {
+	spec     config.Dataset
+	landing  *landing.Landing
+	appender *landing.Appender
+
+	mu sync.Mutex
+	// schema is that of the first put into a dataset that was empty, until there is a snapshot to go by.
+	schema *arrow.Schema
+}
+
+// closeTimeout is how long puts may go on landing in a place that the configuration no longer has.
+const closeTimeout = 30 * time.Second
+
+func newLandings() *landings { return &landings{open: map[string]*landingPlace{}} }
+
+// place is where puts into a dataset land.
+func (l *landings) place(ctx context.Context, spec config.Dataset) (*landingPlace, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.open[spec.Name]; p != nil && sameLanding(p.spec, spec) {
+		return p, nil
+	}
+	opened, err := landing.Open(ctx, spec.Files.Root, spec.Files.Path)
+	if err != nil {
+		return nil, err
+	}
+	if before := l.open[spec.Name]; before != nil {
+		go before.close()
+	}
+	p := &landingPlace{spec: spec, landing: opened, appender: landing.NewAppender(opened, spec.Format, landing.AppenderOptions{})}
+	l.open[spec.Name] = p
+	return p, nil
+}
+
+// keep closes the places that a configuration no longer has.
+func (l *landings) keep(datasets []config.Dataset) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, p := range l.open {
+		kept := false
+		for _, d := range datasets {
+			kept = kept || d.Name == name && d.Access == v1alpha1.AccessAppend && sameLanding(p.spec, d)
+		}
+		if !kept {
+			delete(l.open, name)
+			go p.close()
+		}
+	}
+}
+
+// close waits until what was taken has landed.
+func (l *landings) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, p := range l.open {
+		p.close()
+		delete(l.open, name)
+	}
+}
+
+func (p *landingPlace) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := p.appender.Close(ctx); err != nil {
+		slog.Warn("puts have not landed in time", "dataset", p.spec.Name, "error", err)
+	}
+	_ = p.landing.Close()
+}
+
+func sameLanding(a, b config.Dataset) bool {
+	return a.Format == b.Format && a.Files != nil && b.Files != nil && *a.Files == *b.Files
+}
+
+// admit tells whether batches of a schema may land beside what is there: schema is that of the dataset, nil while it is empty.
+func (p *landingPlace) admit(put, dataset *arrow.Schema) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if dataset == nil {
+		dataset = p.schema
+	}
+	if dataset == nil {
+		if err := format.CheckWritable(p.spec.Format, put); err != nil {
+			return err
+		}
+		p.schema = put
+		return nil
+	}
+	if d := format.Difference("what is put", put, "the dataset", dataset); d != "" {
+		return fmt.Errorf("what is put must have the dataset's columns, but %s", d)
+	}
+	return nil
+}

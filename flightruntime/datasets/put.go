@@ -1,0 +1,229 @@
+package datasets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/landing"
+)
+
+// putWindow is how many batches of one put may be on their way to the disk: enough for the disk never to wait for the network.
+const putWindow = 64
+
+// putRequest is what a descriptor's command says of a put, as JSON.
+type putRequest struct {
+	Dataset string `json:"dataset"`
+	// ID makes the put idempotent: batches that landed before under the same ID and number are not written again.
+	ID string `json:"id,omitempty"`
+}
+
+// maxPutID bounds the ID of a put.
+const maxPutID = 256
+
+// receipt is what is answered for each batch, as JSON, once it would outlive a power failure and is served.
+type receipt struct {
+	// Batch counts the batches of the put from 1 on.
+	Batch uint64 `json:"batch"`
+	Rows  int64  `json:"rows"`
+	// File is the one that it is in, below the root of the volume.
+	File string `json:"file,omitempty"`
+	// Already is true if an earlier put with the same ID landed it.
+	Already bool `json:"already,omitempty"`
+}
+
+// DoPut lands record batches in a dataset. Each is acknowledged when it is on the disk and served.
+func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *flightruntime.MetadataWriter) error {
+	d, err := r.Descriptor()
+	if err != nil {
+		return err
+	}
+	asked, err := parsePut(d)
+	if err != nil {
+		return err
+	}
+	place, err := s.landingOf(ctx, asked.Dataset)
+	if err != nil {
+		return err
+	}
+	schema, err := r.Schema()
+	if errors.Is(err, io.EOF) {
+		return flightruntime.Errorf(flightruntime.KindInvalid, "the put ended without a schema: expected one, and then record batches")
+	}
+	if err != nil {
+		return err
+	}
+	if err := place.admit(schema, s.schemaOf(asked.Dataset)); err != nil {
+		return flightruntime.Errorf(flightruntime.KindInvalid, "dataset %s: %w", asked.Dataset, err)
+	}
+	return s.land(ctx, place, asked, r, w)
+}
+
+func parsePut(d *flightruntime.FlightDescriptor) (putRequest, error) {
+	var asked putRequest
+	switch {
+	case d.GetType() == flight.DescriptorPATH && len(d.GetPath()) == 1:
+		asked.Dataset = d.GetPath()[0]
+	case d.GetType() == flight.DescriptorCMD:
+		if err := jsonv2.Unmarshal(d.GetCmd(), &asked, jsonv2.RejectUnknownMembers(true)); err != nil || asked.Dataset == "" {
+			return asked, flightruntime.Errorf(flightruntime.KindInvalid, "the command of %d bytes: expected JSON such as {\"dataset\": \"trips\", \"id\": \"load-7\"}", len(d.GetCmd()))
+		}
+	default:
+		return asked, flightruntime.Errorf(flightruntime.KindInvalid, "descriptor %s: expected a path of one part, the name of a dataset, or a command such as {\"dataset\": \"trips\", \"id\": \"load-7\"}", describe(d))
+	}
+	if len(asked.ID) > maxPutID {
+		return asked, flightruntime.Errorf(flightruntime.KindInvalid, "the id has %d bytes: expected at most %d", len(asked.ID), maxPutID)
+	}
+	return asked, nil
+}
+
+// landingOf is where puts into a dataset land, if it takes any.
+func (s *Service) landingOf(ctx context.Context, name string) (*landingPlace, error) {
+	if loaded := s.loaded.Load(); loaded != nil && loaded.Config != nil {
+		for _, d := range loaded.Datasets {
+			switch {
+			case d.Name != name:
+			case d.Access != v1alpha1.AccessAppend:
+				return nil, flightruntime.Errorf(flightruntime.KindPrecondition, "dataset %s is read-only: whoever runs this server can let clients put into it, with access: Append", name)
+			case d.Files == nil:
+				return nil, callError(&catalog.UnavailableError{Name: name, Message: d.Missing})
+			default:
+				place, err := s.landings.place(ctx, d)
+				return place, putError(name, err)
+			}
+		}
+	}
+	_, err := s.catalog.Snapshot(name) // for the error that names what may have been meant
+	return nil, callError(err)
+}
+
+// schemaOf is that of the version that is served; nil if nothing is.
+func (s *Service) schemaOf(name string) *arrow.Schema {
+	snapshot, err := s.catalog.Snapshot(name)
+	if err != nil {
+		return nil
+	}
+	return snapshot.Layout.Schema
+}
+
+// onItsWay is a batch that has not been acknowledged.
+type onItsWay struct {
+	receipt receipt
+	pending *landing.Pending // nil for a batch without rows, which lands nowhere
+}
+
+// land puts the batches in their place, while others of them are on their way, and acknowledges them in order.
+func (s *Service) land(ctx context.Context, place *landingPlace, asked putRequest, r *flightruntime.DataReader, w *flightruntime.MetadataWriter) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	queue, taken := make(chan onItsWay, putWindow), make(chan error, 1)
+	go func() { // it may be waiting for the client when the call ends
+		taken <- take(ctx, place, asked, r, queue)
+		close(queue)
+	}()
+	if err := s.acknowledge(ctx, asked.Dataset, queue, w); err != nil {
+		return putError(asked.Dataset, err)
+	}
+	return putError(asked.Dataset, <-taken)
+}
+
+// take hands what the client sends to the appender.
+func take(ctx context.Context, place *landingPlace, asked putRequest, r *flightruntime.DataReader, queue chan<- onItsWay) error {
+	n := uint64(0)
+	for c, err := range r.Chunks() {
+		if err != nil {
+			return err
+		}
+		if c.Batch == nil {
+			continue // metadata alone mean nothing here
+		}
+		n++
+		next := onItsWay{receipt: receipt{Batch: n, Rows: c.Batch.NumRows()}}
+		if c.Batch.NumRows() > 0 {
+			if next.pending, err = place.appender.Enqueue(ctx, c.Batch, landing.Key{ID: asked.ID, N: n}); err != nil {
+				return err
+			}
+		}
+		select {
+		case queue <- next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// acknowledge answers for batches as they land. All that have landed meanwhile are brought to be served in one go.
+func (s *Service) acknowledge(ctx context.Context, dataset string, queue <-chan onItsWay, w *flightruntime.MetadataWriter) error {
+	for first := range queue {
+		landed := []onItsWay{first}
+		if err := first.wait(ctx, &landed[0].receipt); err != nil {
+			return err
+		}
+		var failed error
+	gather:
+		for len(landed) < putWindow {
+			select {
+			case next, ok := <-queue:
+				if !ok {
+					break gather
+				}
+				landed = append(landed, next)
+				if failed = next.wait(ctx, &landed[len(landed)-1].receipt); failed != nil {
+					landed = landed[:len(landed)-1]
+					break gather
+				}
+			default:
+				break gather
+			}
+		}
+		if _, err := s.catalog.Refresh(ctx, dataset); err != nil {
+			return err
+		}
+		for _, l := range landed {
+			body, err := json.Marshal(l.receipt)
+			if err != nil {
+				return err
+			}
+			if err := w.Write(body); err != nil {
+				return err
+			}
+		}
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+// wait completes the receipt when the batch has landed.
+func (o onItsWay) wait(ctx context.Context, r *receipt) error {
+	if o.pending == nil {
+		return nil
+	}
+	landed, err := o.pending.Wait(ctx)
+	r.File, r.Already = landed.Name, landed.Already
+	return err
+}
+
+// putError gives an error of a landing its kind.
+func putError(dataset string, err error) error {
+	var known *flightruntime.Error
+	switch {
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, landing.ErrVolume), errors.Is(err, landing.ErrClosed):
+		return flightruntime.Errorf(flightruntime.KindUnavailable, "dataset %s: %w", dataset, err)
+	default:
+		return callError(fmt.Errorf("dataset %s: %w", dataset, err))
+	}
+}
