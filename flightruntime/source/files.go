@@ -72,7 +72,7 @@ func (s *files) glob(ctx context.Context, root *os.Root) ([]Object, error) {
 	}
 	if len(objects) == 0 {
 		base, _ := doublestar.SplitPattern(s.pattern)
-		return nil, fmt.Errorf("no file matches %q below %s%s", s.pattern, s.root, nearest(root, base))
+		return nil, fmt.Errorf("%w %q below %s%s", ErrNoMatch, s.pattern, s.root, nearest(root, base))
 	}
 	return objects, nil
 }
