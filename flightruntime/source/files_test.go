@@ -179,6 +179,15 @@ func TestFilesSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestGlobWithoutFilesIsToldApart(t *testing.T) {
+	dir := tree(t, trips, nil)
+	for pattern, want := range map[string]bool{"trips/*.arrow": true, "rides/*.parquet": true, "trips/01.parquet": false, "trips/[": false} {
+		if _, err := source.NewFiles(dir, pattern).List(t.Context()); errors.Is(err, source.ErrNoMatch) != want {
+			t.Errorf("%s: %v, want ErrNoMatch: %t", pattern, err, want)
+		}
+	}
+}
+
 func TestFileThatChangedIsNotOpened(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"longer":   func(path string) error { return os.WriteFile(path, []byte("a longer content"), 0o600) },
