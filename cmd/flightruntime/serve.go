@@ -152,7 +152,9 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	})
 	fmt.Fprintf(stdout, "listening on %s\n", server.Location())
 	log.Info("serving", "name", first.Name, "location", server.Location().String(), "datasets", len(first.Datasets), "configHash", config.Hash(raw))
-	return group.Wait()
+	err = group.Wait()
+	service.Close()
+	return err
 }
 
 // drain tells that no new calls are wanted, then lets the running ones end.

@@ -3,7 +3,9 @@ package catalog
 import (
 	"errors"
 
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/landing"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -14,6 +16,8 @@ func sourceOf(spec config.Dataset) (source.Source, error) {
 		return nil, errors.New(spec.Missing)
 	case spec.Inline != nil:
 		return source.NewInline(spec.Name, []byte(spec.Inline.Data)), nil
+	case spec.Access == v1alpha1.AccessAppend:
+		return landing.NewSource(spec.Files.Root, spec.Files.Path), nil
 	case spec.Files.SHA256 != "":
 		return source.NewVerified(spec.Files.Root, spec.Files.Path, spec.Files.SHA256), nil
 	default:

@@ -98,7 +98,10 @@ func (s *Service) landingOf(ctx context.Context, name string) (*landingPlace, er
 				return nil, callError(&catalog.UnavailableError{Name: name, Message: d.Missing})
 			default:
 				place, err := s.landings.place(ctx, d)
-				return place, putError(name, err)
+				if err != nil {
+					return nil, flightruntime.Errorf(flightruntime.KindUnavailable, "dataset %s: %w", name, err)
+				}
+				return place, nil
 			}
 		}
 	}

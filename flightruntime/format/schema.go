@@ -8,6 +8,11 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
+// Difference says in words where schema b, which messages call bName, departs from a, metadata apart; it is empty if it does not.
+func Difference(bName string, b *arrow.Schema, aName string, a *arrow.Schema) string {
+	return difference(bName, b, aName, a)
+}
+
 // difference says in words where schema b, of the object called bName, departs from a; it is empty if it does not.
 func difference(bName string, b *arrow.Schema, aName string, a *arrow.Schema) string {
 	for i, fb := range b.Fields() {

@@ -103,7 +103,7 @@ func trip(formatName string, schema *arrow.Schema) (*arrow.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	layout, err := f.Inspect(context.Background(), objects)
+	layout, err := f.Inspect(context.Background(), objects, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (w *objectWriter) Write(batch arrow.RecordBatch) error {
 	}
 	return w.contained(func() error {
 		batch.Retain()
-		batch, err := under(&Layout{Schema: w.schema}, batch)
+		batch, err := under(w.schema, batch)
 		if err != nil {
 			return err
 		}

@@ -137,7 +137,7 @@ func parquetList(data arrow.ArrayData, t arrow.DataType, absent absence, bounds 
 		return data, nil
 	}
 	starts = append(starts, n)
-	offsets, err := offsetsOf(starts, t.ID() == arrow.LARGE_LIST)
+	offsets, err := runOffsets(starts, t.ID() == arrow.LARGE_LIST)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,8 @@ func validityOf(data arrow.ArrayData) (validity *memory.Buffer, nullN int) {
 	return memory.NewBufferBytes(out), data.Len() - bitutil.CountSetBits(out, 0, data.Len())
 }
 
-func offsetsOf(starts []int, large bool) (*memory.Buffer, error) {
+// runOffsets is the buffer of the offsets of a list or large list.
+func runOffsets(starts []int, large bool) (*memory.Buffer, error) {
 	if large {
 		out := make([]int64, len(starts))
 		for i, n := range starts {

@@ -16,9 +16,6 @@ var ErrNoMatch = errors.New("no file matches")
 // ErrNotCurrent is what List's error wraps when the files have yet to become what the configuration expects. Waiting mends it.
 var ErrNotCurrent = errors.New("is not up to date in the pod yet")
 
-// ErrNoMatch is what List's error wraps where a glob is well and matches no file, as before the first put.
-var ErrNoMatch = errors.New("no file matches")
-
 // A Source lists the objects of one dataset.
 type Source interface {
 	// List returns the objects as they are now, in path order. An empty list is an error that says what was looked for:
