@@ -43,7 +43,8 @@ type FlightServerList struct {
 
 // FlightServerSpec is what is wanted. Nothing is filled in here by the operator: a field left out keeps following the operator's default.
 type FlightServerSpec struct {
-	// Number of servers, 1 if left out. Each serves all datasets. A HorizontalPodAutoscaler may own it through the scale subresource.
+	// Number of servers. Each serves all datasets. If left out, the number is the Deployment's: 1, until an autoscaler or somebody else sets
+	// that. A HorizontalPodAutoscaler of the FlightServer itself goes through the scale subresource, and needs this field to be set once.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
