@@ -397,9 +397,9 @@ func testPodsThatCannotRun(t *testing.T) {
 		s := server{ns, "image"}
 		apply(t, inlineServer(s, "a\n1\n"))
 		s.ready(t)
-		s.edit(t, func(spec *v1alpha1.FlightServerSpec) { spec.Image = "example.invalid/absent:1" })
+		s.edit(t, func(spec *v1alpha1.FlightServerSpec) { spec.Image = "127.0.0.1:1/absent:1" })
 		message := s.condition(t, v1alpha1.ConditionReady, "False", v1alpha1.ReasonImagePullFailed)
-		if !strings.Contains(message, "example.invalid/absent:1") {
+		if !strings.Contains(message, "127.0.0.1:1/absent:1") {
 			t.Errorf("expected a message that names the image, got %q", message)
 		}
 		if !isTrue(s.get(t), v1alpha1.ConditionAvailable) {
