@@ -82,6 +82,7 @@ func NewServer(location string, service Service, opts ServerOptions) (*Server, e
 	flight.RegisterFlightServiceServer(s.grpc, service)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	s.SetServing(true)
 	return s, nil
 }
 
