@@ -39,12 +39,7 @@ type Snapshot struct {
 }
 
 // inspect makes a snapshot of the objects as they are.
-func inspect(ctx context.Context, spec config.Dataset, objects []source.Object, versions string, changed func()) (snapshot *Snapshot, err error) {
-	defer func() { // package format turns its libraries' panics into errors; were one to escape, one dataset is to fail and not the server
-		if p := recover(); p != nil {
-			err = fmt.Errorf("reading failed: %v", p)
-		}
-	}()
+func inspect(ctx context.Context, spec config.Dataset, objects []source.Object, versions string, changed func()) (*Snapshot, error) {
 	f, err := format.Lookup(spec.Format)
 	if err != nil {
 		return nil, err
