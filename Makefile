@@ -50,7 +50,7 @@ generate: ## Write what is generated: deep copies, CRD, RBAC, chart, API referen
 
 # The parts of `make test` run one after the other: two builds at once gain nothing on two cores.
 .PHONY: test
-test: verify lint test-unit test-controllers test-conformance test-e2e ## Everything that CI needs
+test: verify lint test-unit test-controllers test-conformance test-cluster test-e2e ## Everything that CI needs
 
 .PHONY: verify
 verify: ## Generated files are current, modules tidy, sources formatted
@@ -79,6 +79,10 @@ test-controllers: ## The controller against a real kube-apiserver and etcd
 test-conformance: ## pyarrow against the runtime
 	hack/pyarrow --version
 	$(RACE_TEST) ./test/conformance/...
+
+.PHONY: test-cluster
+test-cluster: ## Our own clusters: side by side, killed in the middle, gone without a trace
+	@hack/cluster-test
 
 .PHONY: test-e2e
 test-e2e: ## Everything together on a real cluster

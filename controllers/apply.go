@@ -147,7 +147,7 @@ func (a *applier) apply(ctx context.Context, kind string, key types.NamespacedNa
 		// The API server found nothing to change: what we have is what this configuration leaves.
 		a.settle(id, now)
 	} else {
-		log.FromContext(ctx).Info("applied", "kind", kind, "name", key.Name)
+		log.FromContext(ctx).Info("applied", "kind", kind, "object", key.Name)
 	}
 	return after, nil
 }

@@ -21,10 +21,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/desired"
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/signing"
@@ -601,6 +603,10 @@ func TestScale(t *testing.T) {
 		}
 		return w.get(pdb)
 	})
+	w.expectReplicasOf(nobody)
+	if err := w.client.SubResource("scale").Get(w.ctx, fs, &autoscalingv1.Scale{}); err == nil || !strings.Contains(err.Error(), ".spec.replicas") {
+		t.Errorf("a number that is left out can be read through the scale subresource, docs/operations.md says otherwise: %v", err)
+	}
 
 	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 2}}
 	if err := w.client.SubResource("scale").Update(w.ctx, fs, client.WithSubResourceBody(scale)); err != nil {
@@ -608,6 +614,10 @@ func TestScale(t *testing.T) {
 	}
 	if got := w.awaitReady("taxi"); got.Status.Replicas != 2 {
 		t.Errorf("%d replicas, expected 2", got.Status.Replicas)
+	}
+	w.expectReplicasOf(theOperator)
+	if err := w.client.SubResource("scale").Get(w.ctx, fs, scale); err != nil || scale.Spec.Replicas != 2 || scale.Status.Replicas != 2 || scale.Status.Selector != got.Status.Selector {
+		t.Errorf("the scale is %+v, %v", scale, err)
 	}
 	w.expectQuiet("taxi")
 
@@ -619,6 +629,37 @@ func TestScale(t *testing.T) {
 	w.eventually("the budget to be removed", func() error {
 		if err := w.get(pdb); !apierrors.IsNotFound(err) {
 			return errors.New("still there")
+		}
+		return nil
+	})
+
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.Replicas = nil })
+	if got := w.awaitReady("taxi"); got.Status.Summary.Servers != "1/1" {
+		t.Errorf("%s servers without a number, expected 1", got.Status.Summary.Servers)
+	}
+	w.expectReplicasOf(nobody)
+}
+
+// Who may own the number of servers in a Deployment.
+const (
+	nobody      = false
+	theOperator = true
+)
+
+// expectReplicasOf looks whether the operator owns the number of servers in the Deployment "taxi".
+func (w *world) expectReplicasOf(owner bool) {
+	w.t.Helper()
+	w.eventually("the owner of the Deployment's replicas", func() error {
+		d := &appsv1.Deployment{ObjectMeta: w.meta("taxi")}
+		if err := w.get(d); err != nil {
+			return err
+		}
+		owned, err := appsv1ac.ExtractDeployment(d, desired.FieldOwner)
+		if err != nil {
+			return err
+		}
+		if (owned.Spec.Replicas != nil) != owner {
+			return fmt.Errorf("the operator owns %+v", owned.Spec)
 		}
 		return nil
 	})

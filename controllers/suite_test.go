@@ -40,14 +40,15 @@ func runTests(m *testing.M) (code int, err error) {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	if apiServer, err = environment.Start(); err != nil {
-		return 1, fmt.Errorf("start the API server: %w", err)
-	}
+	// A start that fails half-way, over a CRD that the API server refuses for instance, leaves processes behind too.
 	defer func() {
 		if stopErr := environment.Stop(); err == nil {
 			err = stopErr
 		}
 	}()
+	if apiServer, err = environment.Start(); err != nil {
+		return 1, fmt.Errorf("start the API server: %w", err)
+	}
 	// The tests ask and change much at a time.
 	apiServer.QPS, apiServer.Burst = 1000, 1000
 	return m.Run(), nil

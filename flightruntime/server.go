@@ -114,6 +114,7 @@ func NewServer(location string, service Service, opts ServerOptions) (*Server, e
 	flight.RegisterFlightServiceServer(s.grpc, &adapter{service: service, auth: opts.Auth, maxMessageBytes: opts.MaxMessageBytes})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	s.SetServing(true)
 	return s, nil
 }
 

@@ -463,13 +463,16 @@ func TestHealthService(t *testing.T) {
 			}
 			return answer.GetStatus()
 		}
-		server.SetServing(true)
 		if got := check(); got != healthpb.HealthCheckResponse_SERVING {
 			t.Errorf("service %q is %s, want SERVING", service, got)
 		}
 		server.SetServing(false)
 		if got := check(); got != healthpb.HealthCheckResponse_NOT_SERVING {
 			t.Errorf("service %q is %s, want NOT_SERVING", service, got)
+		}
+		server.SetServing(true)
+		if got := check(); got != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("service %q is %s, want SERVING again", service, got)
 		}
 	}
 }

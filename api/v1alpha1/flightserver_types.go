@@ -43,7 +43,8 @@ type FlightServerList struct {
 
 // FlightServerSpec is what is wanted. Nothing is filled in here by the operator: a field left out keeps following the operator's default.
 type FlightServerSpec struct {
-	// Number of servers, 1 if left out. Each serves all datasets. A HorizontalPodAutoscaler may own it through the scale subresource.
+	// Number of servers. Each serves all datasets. If left out, the number is the Deployment's: 1, until an autoscaler or somebody else sets
+	// that. A HorizontalPodAutoscaler of the FlightServer itself goes through the scale subresource, and needs this field to be set once.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
@@ -53,6 +54,7 @@ type FlightServerSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:space:]]')",message="the name of an image has no blanks"
 	Image string `json:"image,omitempty"`
 
 	// What is served. A dataset is asked for by its name: FlightDescriptor.for_path("trips").
@@ -224,20 +226,25 @@ type VolumeSource struct {
 type Refresh struct {
 	// Time between two looks, 1m if left out; 0s means never. Only the list of files, their sizes and times are read; what has not changed is not read again.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) == duration('0s') || duration(self) >= duration('1s')",message="the interval is 0s (never) or at least 1s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && (duration(self) == duration('0s') || duration(self) >= duration('1s'))",message="expected 0s (never) or a duration of at least 1s, for instance 5m"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 }
 
 // HealthCheck is how the operator probes each server: the HealthCheck action, through the Flight port.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration('1s')",message="interval is at least 1s",fieldPath=".interval"
-// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || (duration(self.timeout) >= duration('100ms') && duration(self.timeout) <= duration('1m'))",message="timeout is between 100ms and 1m",fieldPath=".timeout"
 type HealthCheck struct {
 	// Time between two probes of one server, 10s if left out.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && duration(self) >= duration('1s')",message="expected a duration of at least 1s, for instance 10s"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 	// Deadline of one probe, 2s if left out.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && duration(self) >= duration('100ms') && duration(self) <= duration('1m')",message="expected a duration between 100ms and 1m, for instance 2s"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 	// Probes in a row that have to fail before a server counts as unreachable, 3 if left out.
 	// +optional
@@ -247,13 +254,10 @@ type HealthCheck struct {
 }
 
 // Limits bound what one server does for its callers.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.maxMessageBytes) || (quantity(self.maxMessageBytes).isGreaterThan(quantity('1Ki')) && quantity(self.maxMessageBytes).isLessThan(quantity('2Gi')))",message="maxMessageBytes is between 1Ki and 2Gi",fieldPath=".maxMessageBytes"
-// +kubebuilder:validation:XValidation:rule="!has(self.maxCallDuration) || duration(self.maxCallDuration) >= duration('1s')",message="maxCallDuration is at least 1s",fieldPath=".maxCallDuration"
-// +kubebuilder:validation:XValidation:rule="!has(self.drainTimeout) || (duration(self.drainTimeout) >= duration('1s') && duration(self.drainTimeout) <= duration('24h'))",message="drainTimeout is between 1s and 24h",fieldPath=".drainTimeout"
 type Limits struct {
 	// Largest Flight message, in either direction, 64Mi if left out.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).isLessThan(quantity('2Gi'))",message="expected a quantity between 1Ki and 2Gi, for instance 64Mi"
 	MaxMessageBytes *resource.Quantity `json:"maxMessageBytes,omitempty"`
 	// Calls at a time on one connection, 512 if left out.
 	// +optional
@@ -262,9 +266,15 @@ type Limits struct {
 	MaxStreams *int32 `json:"maxStreams,omitempty"`
 	// Longest time that a call may take, 1h if left out.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && duration(self) >= duration('1s')",message="expected a duration of at least 1s, for instance 1h30m"
 	MaxCallDuration *metav1.Duration `json:"maxCallDuration,omitempty"`
 	// Time that running calls get to end when a server is stopped, 1m if left out.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="expected a duration between 1s and 24h, for instance 2m"
 	DrainTimeout *metav1.Duration `json:"drainTimeout,omitempty"`
 }
 
@@ -299,10 +309,12 @@ type PodTemplate struct {
 	// ServiceAccount of the pods. Its token is not mounted.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a ServiceAccount's name is made of lower-case letters, digits, '-' and '.'"
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
 	// PriorityClass of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a PriorityClass's name is made of lower-case letters, digits, '-' and '.'"
 	PriorityClassName string `json:"priorityClassName,omitempty"`
 	// Labels that a node has to carry.
 	// +optional
@@ -338,6 +350,7 @@ type PodTemplate struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(v, !v.name.startsWith('flight-'))",message="volume names starting with 'flight-' are the operator's: choose another"
+	// +kubebuilder:validation:XValidation:rule="self.all(v, self.exists_one(w, w.mountPath == v.mountPath))",message="two volumes cannot be mounted at one path: give each its own mountPath"
 	Volumes []Volume `json:"volumes,omitempty"`
 }
 
@@ -346,6 +359,7 @@ type LocalReference struct {
 	// Name of the object.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="the object's name is made of lower-case letters, digits, '-' and '.'"
 	Name string `json:"name"`
 }
 
@@ -358,8 +372,9 @@ type Volume struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name"`
-	// Absolute path in the server's container.
+	// Absolute path in the server's container. The root itself, /tmp, /etc/flight and /var/lib/flight are the operator's.
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^/*(tmp|(etc|var/lib)/flight(/.*)?)?/*$')",message="the paths '/', /tmp, /etc/flight and /var/lib/flight are the operator's: mount the volume elsewhere"
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('/') && !self.contains(':')",message="mountPath is absolute and contains no ':'"
 	MountPath string `json:"mountPath"`
 	// Whether the container may write.
@@ -402,6 +417,8 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.loadBalancerClass) || (has(self.type) && self.type == 'LoadBalancer')",message="loadBalancerClass needs type LoadBalancer",fieldPath=".loadBalancerClass"
 // +kubebuilder:validation:XValidation:rule="!has(self.nodePort) || (has(self.type) && self.type != 'ClusterIP')",message="nodePort needs type NodePort or LoadBalancer",fieldPath=".nodePort"
+// +kubebuilder:validation:XValidation:rule="!has(self.externalTrafficPolicy) || (has(self.type) && self.type != 'ClusterIP')",message="externalTrafficPolicy needs type NodePort or LoadBalancer",fieldPath=".externalTrafficPolicy"
+// +kubebuilder:validation:XValidation:rule="!has(self.loadBalancerSourceRanges) || (has(self.type) && self.type == 'LoadBalancer')",message="loadBalancerSourceRanges need type LoadBalancer",fieldPath=".loadBalancerSourceRanges"
 type Service struct {
 	// Type of the Service, ClusterIP if left out.
 	// +optional
@@ -431,6 +448,8 @@ type Service struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.all(r, isCIDR(r))",message="expected address ranges such as 10.0.0.0/8 or 2001:db8::/32"
 	LoadBalancerSourceRanges []string `json:"loadBalancerSourceRanges,omitempty"`
 	// Whether traffic from outside keeps to the node it came to.
 	// +optional

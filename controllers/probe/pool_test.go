@@ -3,10 +3,12 @@ package probe_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -265,6 +267,28 @@ func answersRaw(t *testing.T, body string) string {
 	s := flighttest.Start(t)
 	s.AnswerRaw(body)
 	return s.Address()
+}
+
+// What a server of somebody else's says ends up in the status, which has to stay small.
+func TestAnswersAreBounded(t *testing.T) {
+	long := strings.Repeat("x", 10_000)
+	answer := flightruntime.Health{
+		Status: flightruntime.Serving, Version: long, ConfigHash: long, ConfigError: long, ActiveStreams: math.MaxInt,
+		Datasets: slices.Repeat([]flightruntime.DatasetHealth{{
+			Name: "trips", State: flightruntime.DatasetState(long[:200]), Files: -1, SchemaFingerprint: long[:200], Message: long[:2000],
+		}}, 1001),
+	}
+	pool, server := startPool(t), flighttest.Start(t)
+	server.Answer(answer)
+	pool.Ensure(taxi, []probe.Target{target("a", server.Address())}, slow)
+	h := await(t, pool, "a", "Serving", inState(v1alpha1.ServerServing)).Health
+	d := h.Datasets[len(h.Datasets)-1]
+	if len(h.Version) > 128 || len(h.ConfigHash) > 128 || len(h.ConfigError) > v1alpha1.MaxStatusMessage || h.ActiveStreams != math.MaxInt32 {
+		t.Errorf("the answer is kept with a version of %d bytes, a hash of %d, an error of %d and %d streams", len(h.Version), len(h.ConfigHash), len(h.ConfigError), h.ActiveStreams)
+	}
+	if len(h.Datasets) > 1000 || len(d.State) > 128 || len(d.SchemaFingerprint) > 128 || len(d.Message) > v1alpha1.MaxStatusMessage || d.Files != 0 {
+		t.Errorf("%d datasets are kept, the last as %+v", len(h.Datasets), d)
+	}
 }
 
 func TestThresholdAndRecovery(t *testing.T) {

@@ -2,7 +2,9 @@ package probe
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -24,6 +26,10 @@ const (
 	jitter = 0.1
 	// connectionBuffer is the size of a connection's buffers. An answer has a few KiB, and thousands of connections are kept.
 	connectionBuffer = 4 << 10
+	// maxDatasets is as many as a FlightServer can name; of an answer, no more is kept.
+	maxDatasets = 1000
+	// maxWord bounds versions, hashes, fingerprints and states in bytes. Ours have 64 at most.
+	maxWord = 128
 	// maxAnswer is room for the largest number of datasets with a long message each.
 	maxAnswer = 16 << 20
 )
@@ -145,14 +151,24 @@ func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health
 	return bounded(health), nil
 }
 
-// bounded cuts the messages of an answer to what a status holds: the answer is kept until the next one.
+// bounded cuts an answer to what a status holds, whatever it is that answered: it is kept until the next one.
 func bounded(h *flightruntime.Health) *flightruntime.Health {
+	h.Version, h.ConfigHash = text.Cut(h.Version, maxWord), text.Cut(h.ConfigHash, maxWord)
 	h.ConfigError = text.Cut(h.ConfigError, v1alpha1.MaxStatusMessage)
+	h.ActiveStreams = counted(h.ActiveStreams)
+	h.Datasets = slices.Clone(h.Datasets[:min(len(h.Datasets), maxDatasets)])
 	for i := range h.Datasets {
-		h.Datasets[i].Message = text.Cut(h.Datasets[i].Message, v1alpha1.MaxStatusMessage)
+		d := &h.Datasets[i]
+		d.Files = counted(d.Files)
+		d.State = flightruntime.DatasetState(text.Cut(string(d.State), maxWord))
+		d.SchemaFingerprint = text.Cut(d.SchemaFingerprint, maxWord)
+		d.Message = text.Cut(d.Message, v1alpha1.MaxStatusMessage)
 	}
 	return h
 }
+
+// counted is a count as a status holds it.
+func counted(n int) int { return min(max(n, 0), math.MaxInt32) }
 
 func (w *worker) disconnect() {
 	if w.client == nil {

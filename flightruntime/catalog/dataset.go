@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -217,13 +218,28 @@ func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, curr
 		return nil, err
 	}
 	defer release()
-	snapshot, err := inspect(ctx, spec, objects, current, versions, d.poke)
+	snapshot, err := d.inspect(ctx, spec, objects, current, versions)
 	if err != nil {
 		l.failedVersions, l.failedErr, l.failedAt = versions, err, time.Now()
 		return nil, err
 	}
 	l.failedErr = nil
 	return snapshot, nil
+}
+
+// errFailed stands for a panic: its text is for the log.
+var errFailed = errors.New("the server failed while it read the dataset; its log says why")
+
+// inspect makes a snapshot of what was listed. Package format turns its libraries' panics into errors; were one to escape, one dataset is to
+// fail and not the server.
+func (d *dataset) inspect(ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string) (snapshot *Snapshot, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.catalog.log.ErrorContext(ctx, "panic while a dataset was read", "dataset", spec.Name, "panic", p, "stack", string(debug.Stack()))
+			err = errFailed
+		}
+	}()
+	return inspect(ctx, spec, objects, current, versions, d.poke)
 }
 
 // record keeps the outcome of an attempt, unless the specification has changed since it began.

@@ -41,12 +41,7 @@ type Snapshot struct {
 // inspect makes a snapshot of the objects as they are. Of those that the current one has in the same version, nothing is read again.
 func inspect(
 	ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string, changed func(),
-) (snapshot *Snapshot, err error) {
-	defer func() { // package format turns its libraries' panics into errors; were one to escape, one dataset is to fail and not the server
-		if p := recover(); p != nil {
-			err = fmt.Errorf("reading failed: %v", p)
-		}
-	}()
+) (*Snapshot, error) {
 	f, err := format.Lookup(spec.Format)
 	if err != nil {
 		return nil, err

@@ -210,6 +210,47 @@ func testScale(t *testing.T) {
 	s.condition(t, v1alpha1.ConditionReady, "True", v1alpha1.ReasonScaledToZero)
 	run(t, "", "kubectl", "-n", s.namespace, "scale", "flightserver/"+s.name, "--replicas=1")
 	s.ready(t)
+	testAutoscalers(t, s)
+}
+
+// testAutoscalers: Kubernetes' own autoscaler brings a FlightServer, or the Deployment of one that leaves the number out, to its minimum, for
+// which it needs no metrics. Applying the manifest again does not take the number back.
+func testAutoscalers(t *testing.T, s server) {
+	free := server{s.namespace, "free"}
+	withoutNumber := func(s server) string { return strings.Replace(inlineServer(s, "a\n1\n"), "  replicas: 2\n", "", 1) }
+	apply(t, withoutNumber(free))
+	free.ready(t)
+	apply(t, autoscaler(s, "flightoperator.dev/v1alpha1", v1alpha1.Kind))
+	apply(t, autoscaler(free, "apps/v1", "Deployment"))
+	for _, s := range []server{s, free} {
+		eventually(t, func() error {
+			if got := s.get(t).Status.Summary.Servers; got != "2/2" {
+				return fmt.Errorf("%s: expected 2/2 servers, got %s", s.name, got)
+			}
+			return nil
+		})
+		apply(t, withoutNumber(s))
+		s.ready(t)
+		if got := s.get(t).Status.Summary.Servers; got != "2/2" {
+			t.Errorf("%s: expected 2/2 servers after the manifest was applied again, got %s", s.name, got)
+		}
+	}
+	if n := free.get(t).Spec.Replicas; n != nil {
+		t.Errorf("expected the FlightServer to go on without a number, got %d", *n)
+	}
+}
+
+// autoscaler is a manifest of one that wants two servers at least.
+func autoscaler(s server, apiVersion, kind string) string {
+	return fmt.Sprintf(`apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: %[1]s, namespace: %[2]s}
+spec:
+  scaleTargetRef: {apiVersion: %[3]s, kind: %[4]s, name: %[1]s}
+  minReplicas: 2
+  maxReplicas: 3
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
+`, s.name, s.namespace, apiVersion, kind)
 }
 
 // testDrift: whatever of the owned objects somebody changes or deletes comes back.
@@ -356,9 +397,9 @@ func testPodsThatCannotRun(t *testing.T) {
 		s := server{ns, "image"}
 		apply(t, inlineServer(s, "a\n1\n"))
 		s.ready(t)
-		s.edit(t, func(spec *v1alpha1.FlightServerSpec) { spec.Image = "example.invalid/absent:1" })
+		s.edit(t, func(spec *v1alpha1.FlightServerSpec) { spec.Image = "127.0.0.1:1/absent:1" })
 		message := s.condition(t, v1alpha1.ConditionReady, "False", v1alpha1.ReasonImagePullFailed)
-		if !strings.Contains(message, "example.invalid/absent:1") {
+		if !strings.Contains(message, "127.0.0.1:1/absent:1") {
 			t.Errorf("expected a message that names the image, got %q", message)
 		}
 		if !isTrue(s.get(t), v1alpha1.ConditionAvailable) {

@@ -1,0 +1,188 @@
+package flightruntime
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Of HTTP/2 (RFC 9113): the frames that a connection needs which carries no call.
+const (
+	frameSettings = 0x4
+	framePing     = 0x6
+	frameGoAway   = 0x7
+	flagAck       = 0x1
+
+	settingMaxConcurrentStreams = 0x3
+
+	preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+)
+
+type frame struct {
+	kind, flags byte
+	payload     []byte
+}
+
+func (f frame) acks(kind byte) bool { return f.kind == kind && f.flags&flagAck != 0 }
+
+// pipes is a listener whose only connection is the server's end of a pipe.
+type pipes struct {
+	conns chan net.Conn
+	ended chan struct{}
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.ended:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Close() error {
+	close(p.ended)
+	return nil
+}
+
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// connection is a client of a server that speaks HTTP/2 frame by frame, in the time of the bubble that it is made in.
+type connection struct {
+	t      *testing.T
+	conn   net.Conn
+	frames chan frame // closed when the server closes the connection
+}
+
+// connect connects to a server that ends with the test.
+func connect(t *testing.T, opts ServerOptions) *connection {
+	t.Helper()
+	server, err := NewServer("grpc://127.0.0.1:0", &testService{}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := pipes{conns: make(chan net.Conn, 1), ended: make(chan struct{})}
+	ours, theirs := net.Pipe()
+	listener.conns <- theirs
+	served := make(chan error, 1)
+	go func() { served <- server.grpc.Serve(listener) }()
+	c := &connection{t: t, conn: ours, frames: make(chan frame, 64)}
+	go c.read()
+	t.Cleanup(func() {
+		_ = ours.Close()
+		server.grpc.Stop()
+		_ = server.listener.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := io.WriteString(ours, preface); err != nil {
+		t.Fatal(err)
+	}
+	c.write(frame{kind: frameSettings})
+	return c
+}
+
+func (c *connection) read() {
+	defer close(c.frames)
+	r := bufio.NewReader(c.conn)
+	for {
+		var head [9]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return
+		}
+		f := frame{kind: head[3], flags: head[4], payload: make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))}
+		if _, err := io.ReadFull(r, f.payload); err != nil {
+			return
+		}
+		c.frames <- f
+	}
+}
+
+func (c *connection) write(f frame) {
+	c.t.Helper()
+	n := len(f.payload)
+	head := []byte{byte(n >> 16), byte(n >> 8), byte(n), f.kind, f.flags, 0, 0, 0, 0}
+	if _, err := c.conn.Write(append(head, f.payload...)); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		c.t.Fatal(err)
+	}
+}
+
+// await takes frames until one is as wanted. Without one, the bubble is stuck and the test ends.
+func (c *connection) await(wanted func(frame) bool) (frame, bool) {
+	for f := range c.frames {
+		if wanted(f) {
+			return f, true
+		}
+	}
+	return frame{}, false
+}
+
+func TestClientsMayPingEveryTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connect(t, ServerOptions{})
+		for range 10 { // without a call, for grpc-go puts up with two pings of any kind
+			c.write(frame{kind: framePing, payload: make([]byte, 8)})
+			answer, ok := c.await(func(f frame) bool { return f.acks(framePing) || f.kind == frameGoAway })
+			if !ok || answer.kind == frameGoAway {
+				t.Fatalf("the server ends the connection: %q", answer.payload)
+			}
+			time.Sleep(10*time.Second + time.Millisecond)
+		}
+	})
+}
+
+func TestClientsThatPingWithoutPauseAreSentAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connect(t, ServerOptions{})
+		for range 4 {
+			c.write(frame{kind: framePing, payload: make([]byte, 8)})
+			time.Sleep(time.Second)
+		}
+		if end, ok := c.await(func(f frame) bool { return f.kind == frameGoAway }); !ok || !strings.Contains(string(end.payload), "too_many_pings") {
+			t.Errorf("expected too_many_pings, got %q", end.payload)
+		}
+	})
+}
+
+func TestClientsThatAreGoneAreFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, begin := connect(t, ServerOptions{}), time.Now()
+		if _, ok := c.await(func(f frame) bool { return f.kind == framePing && !f.acks(framePing) }); !ok {
+			t.Fatal("the server ends the connection without having asked for a sign of life")
+		}
+		if _, ok := c.await(func(frame) bool { return false }); ok { // until the connection ends
+			t.Fatal("never here")
+		}
+		if took := time.Since(begin); took > 90*time.Second {
+			t.Errorf("the server took %s to find its client gone, want a minute and a half at most", took)
+		}
+	})
+}
+
+func TestClientsAreToldTheNumberOfStreams(t *testing.T) {
+	for streams, want := range map[uint32]uint32{0: defaultMaxStreams, 7: 7} {
+		synctest.Test(t, func(t *testing.T) {
+			c := connect(t, ServerOptions{MaxStreams: streams})
+			settings, ok := c.await(func(f frame) bool { return f.kind == frameSettings && !f.acks(frameSettings) })
+			if !ok {
+				t.Fatal("no settings")
+			}
+			var got uint32
+			for s := settings.payload; len(s) >= 6; s = s[6:] {
+				if binary.BigEndian.Uint16(s) == settingMaxConcurrentStreams {
+					got = binary.BigEndian.Uint32(s[2:])
+				}
+			}
+			if got != want {
+				t.Errorf("MaxStreams %d: clients are told %d, want %d", streams, got, want)
+			}
+		})
+	}
+}
