@@ -91,7 +91,7 @@ func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *quota, req *req
 	if req == nil || req.all() {
 		return messages, nil
 	}
-	return &projectedMessages{ipcMessages: messages, want: req.columns, of: req.layout.Schema.NumFields()}, nil
+	return &projectedMessages{messages, projection{want: req.columns, of: req.layout.Schema.NumFields()}}, nil
 }
 
 func (f arrowFormat) checkMagic(o source.Object, r io.ReaderAt) error {
