@@ -17,7 +17,7 @@ func TestAPanicFailsOneDataset(t *testing.T) {
 	c := New(slog.New(slog.NewTextHandler(&log, nil)))
 	defer c.Close()
 	d := &dataset{catalog: c}
-	snapshot, err := d.inspect(t.Context(), config.Dataset{Name: "trips", Format: "CSV"}, []source.Object{nil}, "")
+	snapshot, err := d.inspect(t.Context(), config.Dataset{Name: "trips", Format: "CSV"}, []source.Object{nil}, nil, "")
 	if snapshot != nil || !errors.Is(err, errFailed) || strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("got %v, %v", snapshot, err)
 	}

@@ -91,7 +91,7 @@ func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *quota, req *req
 	if req == nil || req.all() {
 		return messages, nil
 	}
-	return &projectedMessages{ipcMessages: messages, want: req.columns, of: req.layout.Schema.NumFields()}, nil
+	return &projectedMessages{messages, projection{want: req.columns, of: req.layout.Schema.NumFields()}}, nil
 }
 
 func (f arrowFormat) checkMagic(o source.Object, r io.ReaderAt) error {
@@ -164,11 +164,25 @@ func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
 	batch := a.decoder.RecordBatch()
 	batch.Retain() // the decoder keeps its own reference until the next
 	a.read++
-	if err := a.validator.validate(batch); err != nil {
+	err := sameLength(batch)
+	if err == nil {
+		err = a.validator.validate(batch)
+	}
+	if err != nil {
 		batch.Release()
 		return nil, fmt.Errorf("record batch %d is damaged: %w", a.read-1, undecodable(err))
 	}
 	return under(a.schema, batch)
+}
+
+// sameLength is an error if a column has other rows than its batch, which arrow-go lets have more.
+func sameLength(batch arrow.RecordBatch) error {
+	for i, column := range batch.Columns() {
+		if n := int64(column.Len()); n != batch.NumRows() {
+			return fmt.Errorf("column %s has %d rows, the batch has %d", quoted(batch.ColumnName(i)), n, batch.NumRows())
+		}
+	}
+	return nil
 }
 
 func (a *arrowReader) close() { a.decoder.Release() }

@@ -24,34 +24,76 @@ func fuzz(t *testing.T, name string, data []byte) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	defer func() {
-		// Twice what the quota allows small objects: once to inspect, once to read.
-		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 512<<20 {
+		// What the quota allows small objects, once to inspect and once to read, for the whole and then for each of up to 8 columns.
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > (2+1+8)*256<<20 {
 			t.Errorf("%d bytes were allocated for %d", after.TotalAlloc-before.TotalAlloc, len(data))
 		}
 	}()
 	table, err := read(t.Context(), lookup(t, name), objects("x", string(data)), 3)
+	fuzzPieces(t, name, data)
 	if err != nil {
-		text := err.Error()
-		damaged := strings.Contains(text, "damaged") // then there are rows, or columns, that are not what the file says
-		if !strings.HasPrefix(text, "1.x: ") && !damaged && !errors.Is(err, source.ErrChanged) {
-			t.Errorf("an error that does not name the file: %v", err)
-		}
-		for _, internal := range []string{"runtime error", "goroutine", "promise broken", "nil pointer", "interface conversion"} {
-			if strings.Contains(text, internal) {
-				t.Errorf("an error that users cannot read: %v", err)
-			}
-		}
-		if textual := name == format.CSV || name == format.JSON; textual && errors.Is(err, source.ErrChanged) {
-			t.Errorf("Read does not agree with Inspect: %v", err)
-		}
+		checkError(t, name, err)
 		return
 	}
 	defer table.Release()
 	for i := range int(table.NumCols()) {
-		for _, chunk := range table.Column(i).Data().Chunks() {
-			if err := array.ValidateFull(chunk); err != nil && !strings.Contains(err.Error(), "buffers for null") {
-				t.Errorf("column %d: %v", i, err)
+		checkColumns(t, table.Column(i).Data().Chunks())
+	}
+}
+
+// checkError makes sure that an error is one for users.
+func checkError(t *testing.T, name string, err error) {
+	text := err.Error()
+	damaged := strings.Contains(text, "damaged") // then there are rows, or columns, that are not what the file says
+	if !strings.HasPrefix(text, "1.x: ") && !damaged && !errors.Is(err, source.ErrChanged) {
+		t.Errorf("an error that does not name the file: %v", err)
+	}
+	for _, internal := range []string{"runtime error", "goroutine", "promise broken", "nil pointer", "interface conversion"} {
+		if strings.Contains(text, internal) {
+			t.Errorf("an error that users cannot read: %v", err)
+		}
+	}
+	if textual := name == format.CSV || name == format.JSON; textual && errors.Is(err, source.ErrChanged) {
+		t.Errorf("Read does not agree with Inspect: %v", err)
+	}
+}
+
+// checkColumns makes sure that arrays hold together.
+func checkColumns(t *testing.T, arrays []arrow.Array) {
+	for i, a := range arrays {
+		if err := array.ValidateFull(a); err != nil && !strings.Contains(err.Error(), "buffers for null") {
+			t.Errorf("array %d: %v", i, err)
+		}
+	}
+}
+
+// fuzzPieces reads single columns of single units, and asks for all statistics. What it does not read may be damaged in other ways, so that
+// it need not fail where a whole read does; but it must hold to what it gives.
+func fuzzPieces(t *testing.T, name string, data []byte) {
+	f := lookup(t, name)
+	layout, err := f.Inspect(t.Context(), objects("x", string(data)), nil)
+	if err != nil {
+		return
+	}
+	fields, units := layout.Schema.NumFields(), len(layout.Parts[0].Units)
+	for c := range min(fields, 8) {
+		opts := format.ReadOptions{Columns: []int{c}, MaxRows: 3, Keep: func(s format.Statistics) bool {
+			for i := range fields {
+				if c, ok := s.Column(i); ok && (c.Nulls < -1 || c.Nulls > s.Rows()) {
+					t.Errorf("%d nulls in %d rows", c.Nulls, s.Rows())
+				}
 			}
+			return true
+		}}
+		if units > 0 {
+			opts.Units = []int{c % units}
+		}
+		for batch, err := range f.Read(t.Context(), layout, 0, opts) {
+			if err != nil {
+				checkError(t, name, err)
+				break
+			}
+			checkColumns(t, batch.Columns())
 		}
 	}
 }
@@ -100,6 +142,7 @@ func FuzzJSON(f *testing.F) {
 func FuzzArrow(f *testing.F) {
 	batch := table3(memory.DefaultAllocator)
 	schema, batches := dictionaries(f)
+	many := manyTypes(f)
 	for _, seed := range []string{
 		streamOf(f, batch.Schema(), []arrow.RecordBatch{batch}),
 		streamOf(f, batch.Schema(), []arrow.RecordBatch{batch}, ipc.WithZstd()),
@@ -107,6 +150,8 @@ func FuzzArrow(f *testing.F) {
 		fileOf(f, batch.Schema(), []arrow.RecordBatch{batch}, ipc.WithLZ4()),
 		streamOf(f, schema, batches),
 		testdata(f, "dictionary-deltas.arrow"),
+		fileOf(f, many.Schema(), []arrow.RecordBatch{many}, ipc.WithZstd()),
+		streamOf(f, many.Schema(), []arrow.RecordBatch{many}),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -122,6 +167,8 @@ func FuzzParquet(f *testing.F) {
 		parquetOf(f, batch.Schema(), batch),
 		parquetOf(f, batch.Schema(), batch.NewSlice(0, 1), batch.NewSlice(1, 3)),
 		testdata(f, "arrow-types.parquet"),
+		testdata(f, "restored-types.parquet"),
+		testdata(f, "statistics.parquet"),
 	} {
 		f.Add([]byte(seed))
 	}
