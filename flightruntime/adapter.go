@@ -78,21 +78,21 @@ func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 }
 
 func (a *adapter) DoPut(stream flight.FlightService_DoPutServer) error {
-	r := wire.NewReader(stream, a.readOptions())
-	defer r.Release()
-	return a.service.DoPut(stream.Context(), &DataReader{wire: r}, &MetadataWriter{stream})
+	r := a.reader(stream)
+	defer r.release()
+	return a.service.DoPut(stream.Context(), r, &MetadataWriter{stream})
 }
 
 func (a *adapter) DoExchange(stream flight.FlightService_DoExchangeServer) error {
-	r := wire.NewReader(stream, a.readOptions())
-	defer r.Release()
+	r := a.reader(stream)
+	defer r.release()
 	w := &DataWriter{stream: stream, maxMessageBytes: a.maxMessageBytes}
 	defer w.release()
-	return a.service.DoExchange(stream.Context(), &DataReader{wire: r}, w)
+	return a.service.DoExchange(stream.Context(), r, w)
 }
 
-func (a *adapter) readOptions() wire.ReadOptions {
-	return wire.ReadOptions{MaxMessageBytes: a.maxMessageBytes, Validate: true}
+func (a *adapter) reader(stream wire.MessageReceiver) *DataReader {
+	return &DataReader{wire: wire.NewReader(stream, wire.ReadOptions{MaxMessageBytes: a.maxMessageBytes, Validate: true})}
 }
 
 func (a *adapter) DoAction(action *flight.Action, stream flight.FlightService_DoActionServer) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -61,8 +62,10 @@ func (w *MetadataWriter) Write(appMetadata []byte) error {
 	return w.stream.Send(&flight.PutResult{AppMetadata: appMetadata})
 }
 
-// DataReader reads what the other side of a call sends. It is not safe for use by several goroutines; another may write meanwhile.
+// DataReader reads what the other side of a call sends. It is not safe for use by several goroutines; another may write meanwhile. On a
+// server, a goroutine may go on reading when the call has ended: it then gets an error.
 type DataReader struct {
+	mu   sync.Mutex // a server's release comes while a goroutine may be reading
 	wire *wire.Reader
 	// failed makes the error of a call of what reading ended with; nil on servers, where it already is.
 	failed func(error) error
@@ -71,6 +74,8 @@ type DataReader struct {
 
 // Descriptor is what the client sent with its first message, for which it waits.
 func (r *DataReader) Descriptor() (*FlightDescriptor, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	d, err := r.wire.Descriptor()
 	return d, r.err(err)
 }
@@ -78,12 +83,16 @@ func (r *DataReader) Descriptor() (*FlightDescriptor, error) {
 // Schema is the schema of the batches, for which it waits. Chunks of metadata alone that come before are kept for Read. Where the other
 // side ends without a schema, the error is io.EOF.
 func (r *DataReader) Schema() (*arrow.Schema, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	s, err := r.wire.Schema()
 	return s, r.err(err)
 }
 
 // Read waits for the next chunk; io.EOF after the last. Its batch is valid until the next Read: retain it to keep it.
 func (r *DataReader) Read() (Chunk, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	c, err := r.wire.Next()
 	return c, r.err(err)
 }
@@ -135,6 +144,20 @@ func (r *DataReader) Cancel() {
 	if r.cancel != nil {
 		r.cancel()
 	}
+}
+
+// release frees what the reader holds, as soon as nobody reads.
+func (r *DataReader) release() {
+	if r.mu.TryLock() {
+		defer r.mu.Unlock()
+		r.wire.Release()
+		return
+	}
+	go func() { // whoever reads gets an error when the handler has returned
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.wire.Release()
+	}()
 }
 
 func (r *DataReader) err(err error) error {
