@@ -127,14 +127,10 @@ func TestHeadersOfActionsAreAddedBeforeTheirResults(t *testing.T) {
 }
 
 func TestAClientThatIsGoneIsNoticedWithoutPolling(t *testing.T) {
-	for name, test := range map[string]struct {
-		opts  []CallOption
-		leave func(client *Client, cancel, breakDown func())
-	}{
-		"it cancels":                 {nil, func(_ *Client, cancel, _ func()) { cancel() }},
-		"it closes its connection":   {nil, func(client *Client, _, _ func()) { client.Close() }},
-		"its connection breaks down": {nil, func(_ *Client, _, breakDown func()) { breakDown() }},
-		"its deadline passes":        {[]CallOption{WithTimeout(timeoutOfTests)}, func(*Client, func(), func()) {}},
+	for name, leave := range map[string]func(client *Client, cancel, breakDown func()){
+		"it cancels":                 func(_ *Client, cancel, _ func()) { cancel() },
+		"it closes its connection":   func(client *Client, _, _ func()) { client.Close() },
+		"its connection breaks down": func(_ *Client, _, breakDown func()) { breakDown() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEachCall(t, func(t *testing.T, _ Method, call func(context.Context, *Client, ...CallOption) error) {
@@ -157,9 +153,9 @@ func TestAClientThatIsGoneIsNoticedWithoutPolling(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				over := make(chan error, 1)
-				go func() { over <- call(ctx, client, test.opts...) }()
+				go func() { over <- call(ctx, client) }()
 				<-begun
-				test.leave(client, cancel, breakDown)
+				leave(client, cancel, breakDown)
 				if !<-ended {
 					t.Error("the context is done, and IsCancelled is false")
 				}
@@ -170,6 +166,30 @@ func TestAClientThatIsGoneIsNoticedWithoutPolling(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestADeadlineThatPassesIsNoticedWithoutPolling(t *testing.T) {
+	onEachCall(t, func(t *testing.T, _ Method, call func(context.Context, *Client, ...CallOption) error) {
+		begun, ended := make(chan struct{}, 1), make(chan bool, 1)
+		server := start(t, everyService{do: func(ctx context.Context) error {
+			begun <- struct{}{}
+			<-ctx.Done()
+			ended <- CallOf(ctx).IsCancelled()
+			return ctx.Err()
+		}}, ServerOptions{})
+		client := connect(t, server, ClientOptions{})
+		for timeout := timeoutOfTests; ; timeout *= 2 { // on a busy machine the call may not get to the server in time
+			if err := call(t.Context(), client, WithTimeout(timeout)); err == nil {
+				t.Error("the client's call went well")
+			}
+			if len(begun) > 0 {
+				break
+			}
+		}
+		if !<-ended {
+			t.Error("the context is done, and IsCancelled is false")
+		}
+	})
 }
 
 // relay is a location whose one connection goes on to a server, until it breaks down.

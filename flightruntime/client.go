@@ -166,7 +166,7 @@ func (c *Client) DoPut(ctx context.Context, d *FlightDescriptor, schema *arrow.S
 	}
 	results := newMetadataReader(stream, s)
 	w := s.writer(stream, d, c.options, results.finish, results.finish)
-	if err := w.Begin(schema, WriteOptions{}); err != nil {
+	if err := w.Begin(schema, WriteOptions{}); err != nil && !errors.Is(err, errEnded) { // a server may answer without reading anything
 		s.cancel()
 		return nil, nil, err
 	}

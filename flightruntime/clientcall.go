@@ -109,17 +109,7 @@ func (s *callSettings) failedReading(err error) error {
 func (s *callSettings) writer(stream grpc.ClientStream, d *FlightDescriptor, o ClientOptions, end, finish func() error) *DataWriter {
 	return &DataWriter{
 		stream: stream, descriptor: d, maxMessageBytes: wire.MaxMessageBytes, options: s.write, sizeLimit: o.WriteSizeLimit,
-		closeSend: stream.CloseSend, finish: finish,
-		// grpc-go tells the writer of a call that has ended io.EOF; why is for the reader to learn.
-		failed: func(err error) error {
-			if !errors.Is(err, io.EOF) {
-				return s.failed(err)
-			}
-			if ended := end(); ended != nil {
-				return ended
-			}
-			return Errorf(KindCancelled, "the server has ended the call and takes no more data")
-		},
+		closeSend: stream.CloseSend, end: end, finish: finish, failed: s.failed,
 	}
 }
 

@@ -2,6 +2,7 @@ package flightruntime
 
 import (
 	"errors"
+	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -18,10 +19,12 @@ type DataWriter struct {
 	schema          *arrow.Schema     // of Begin
 	wire            *wire.Writer
 	closed          bool
-	// Of clients: the size that a batch may not exceed, what closes their half, what waits for the end of the call, and what makes the
-	// error of a call of what writing ended with.
+	ended           error // what writing to a call that has ended gives, once it is known to have
+	// Of clients: the size that a batch may not exceed, what closes their half, what waits for the end of the call once it is known to have
+	// come, what waits until it comes, and what makes the error of a call of what sending gave.
 	sizeLimit int
 	closeSend func() error
+	end       func() error
 	finish    func() error
 	failed    func(error) error
 }
@@ -39,8 +42,8 @@ var (
 // Begin says the schema of the batches that follow, and sends it. It may be called once. Options without any say what WithWriteOptions
 // said.
 func (w *DataWriter) Begin(schema *arrow.Schema, options WriteOptions) error {
-	if w.closed {
-		return ErrClosed
+	if err := w.takesNoMore(); err != nil {
+		return err
 	}
 	if w.wire != nil {
 		return ErrBegun
@@ -66,8 +69,8 @@ func (w *DataWriter) Write(c Chunk) error {
 	if c.Batch == nil {
 		return w.WriteMetadata(c.AppMetadata)
 	}
-	if w.closed {
-		return ErrClosed
+	if err := w.takesNoMore(); err != nil {
+		return err
 	}
 	if w.wire == nil {
 		return ErrNotBegun
@@ -117,21 +120,22 @@ func (w *DataWriter) WriteBatch(batch arrow.RecordBatch) error { return w.Write(
 
 // WriteMetadata sends metadata alone. It may be called before Begin.
 func (w *DataWriter) WriteMetadata(appMetadata []byte) error {
-	if w.closed {
-		return ErrClosed
+	if err := w.takesNoMore(); err != nil {
+		return err
 	}
 	d := w.descriptor
 	w.descriptor = nil
 	return w.err(wire.SendMetadata(w.stream, d, appMetadata))
 }
 
-// CloseSend tells the other side that no more will be written. On a server it does nothing: returning ends the call.
+// CloseSend tells the other side that no more will be written, also where that has ended the call. On a server it does nothing: returning
+// ends the call.
 func (w *DataWriter) CloseSend() error {
 	if w.closeSend == nil || w.closed {
 		return nil
 	}
-	if w.descriptor != nil { // nothing was written, but the server may want to know
-		if err := w.WriteMetadata(nil); err != nil {
+	if w.descriptor != nil && w.ended == nil { // nothing was written, but the server may want to know
+		if err := w.WriteMetadata(nil); err != nil && w.ended == nil {
 			return err
 		}
 	}
@@ -161,9 +165,29 @@ func (w *DataWriter) release() {
 	}
 }
 
+// takesNoMore is why nothing can be written any more, if so.
+func (w *DataWriter) takesNoMore() error {
+	if w.closed {
+		return ErrClosed
+	}
+	return w.ended
+}
+
+// err is the error of a call of what sending gave. grpc-go gives io.EOF where the call has ended; why is for the reader to learn.
 func (w *DataWriter) err(err error) error {
 	if err == nil || w.failed == nil {
 		return err
 	}
-	return w.failed(err)
+	err = w.failed(err)
+	if errors.Is(err, io.EOF) {
+		err = errEnded
+		if ended := w.end(); ended != nil {
+			err = ended
+		}
+		w.ended = err
+	}
+	return err
 }
+
+// errEnded is the error of writing where the call has ended well.
+var errEnded = Errorf(KindCancelled, "the server has ended the call and takes no more data")
