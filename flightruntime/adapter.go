@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/apache/arrow-go/v18/arrow/flight"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
@@ -21,10 +20,18 @@ type adapter struct {
 
 var _ flight.FlightServer = (*adapter)(nil)
 
+// errNothing is what a client hears where a service answers with nil.
+func errNothing(m Method, what string) error {
+	return Errorf(KindInternal, "the service answered %s without %s", m, what)
+}
+
 func (a *adapter) ListFlights(criteria *flight.Criteria, stream flight.FlightService_ListFlightsServer) error {
 	for info, err := range a.service.ListFlights(stream.Context(), criteria.GetExpression()) {
 		if err != nil {
 			return err
+		}
+		if info == nil {
+			return errNothing(MethodListFlights, "a FlightInfo")
 		}
 		if err := stream.Send(info); err != nil {
 			return err
@@ -34,11 +41,19 @@ func (a *adapter) ListFlights(criteria *flight.Criteria, stream flight.FlightSer
 }
 
 func (a *adapter) GetFlightInfo(ctx context.Context, d *flight.FlightDescriptor) (*flight.FlightInfo, error) {
-	return a.service.GetFlightInfo(ctx, d)
+	info, err := a.service.GetFlightInfo(ctx, d)
+	if err == nil && info == nil {
+		return nil, errNothing(MethodGetFlightInfo, "a FlightInfo")
+	}
+	return info, err
 }
 
 func (a *adapter) PollFlightInfo(ctx context.Context, d *flight.FlightDescriptor) (*flight.PollInfo, error) {
-	return a.service.PollFlightInfo(ctx, d)
+	info, err := a.service.PollFlightInfo(ctx, d)
+	if err == nil && info == nil {
+		return nil, errNothing(MethodPollFlightInfo, "a PollInfo")
+	}
+	return info, err
 }
 
 func (a *adapter) GetSchema(ctx context.Context, d *flight.FlightDescriptor) (*flight.SchemaResult, error) {
@@ -46,7 +61,10 @@ func (a *adapter) GetSchema(ctx context.Context, d *flight.FlightDescriptor) (*f
 	if err != nil {
 		return nil, err
 	}
-	return &flight.SchemaResult{Schema: flight.SerializeSchema(schema, memory.DefaultAllocator)}, nil
+	if schema == nil {
+		return nil, errNothing(MethodGetSchema, "a schema")
+	}
+	return &flight.SchemaResult{Schema: EncodeSchema(schema)}, nil
 }
 
 func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGetServer) error {
@@ -55,7 +73,10 @@ func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 		return err
 	}
 	if data == nil || data.Schema == nil || data.Chunks == nil {
-		return Errorf(KindInternal, "the service answered DoGet without a stream")
+		return errNothing(MethodDoGet, "a stream")
+	}
+	if data.release != nil {
+		defer data.release()
 	}
 	limit := a.maxMessageBytes
 	if data.MaxMessageBytes > 0 {

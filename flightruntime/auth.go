@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow/flight"
+	"google.golang.org/grpc/status"
 )
 
 // headerAuthToken carries the token that a handshake gave, on each call after it (Arrow's C++ implementation calls it so).
@@ -13,10 +14,11 @@ const headerAuthToken = "auth-token-bin"
 
 // ServerAuthHandler authenticates clients by a handshake, then by the token that it gave: pyarrow's ServerAuthHandler.
 type ServerAuthHandler interface {
-	// Authenticate negotiates with a client. What it writes last is usually the token. An error refuses the client.
+	// Authenticate negotiates with a client. What it writes last is usually the token. An error refuses the client: of KindUnauthenticated,
+	// unless it says otherwise.
 	Authenticate(ctx context.Context, conversation AuthConversation) error
 	// IsValid tells, on every other RPC, who the bearer of a token is; the token is empty if the client sent none. The identity is what
-	// Call.PeerIdentity then is. An error, such as one of KindUnauthenticated, refuses the call.
+	// Call.PeerIdentity then is. An error refuses the call: of KindUnauthenticated, unless it says otherwise.
 	IsValid(ctx context.Context, token []byte) (identity string, err error)
 }
 
@@ -39,14 +41,18 @@ func authenticated(ctx context.Context, call *Call, handler ServerAuthHandler) e
 	}
 	identity, err := handler.IsValid(ctx, token)
 	if err != nil {
-		var known *Error
-		if errors.As(err, &known) {
-			return err
-		}
-		return Errorf(KindUnauthenticated, "%w", err)
+		return unauthenticated(ctx, err)
 	}
 	call.SetPeerIdentity(identity)
 	return nil
+}
+
+// unauthenticated is what an auth handler's error becomes, unless it is one that says what kind it is, or the call has ended.
+func unauthenticated(ctx context.Context, err error) error {
+	if _, known := status.FromError(err); err == nil || known || ctx.Err() != nil {
+		return err
+	}
+	return Errorf(KindUnauthenticated, "%w", err)
 }
 
 // Handshake hands a client's handshake to the auth handler.
@@ -58,7 +64,7 @@ func (a *adapter) Handshake(stream flight.FlightService_HandshakeServer) error {
 		}
 		return Errorf(KindNotImplemented, "this server has no authentication by handshake")
 	}
-	return a.auth.Authenticate(ctx, &handshake{stream})
+	return unauthenticated(ctx, a.auth.Authenticate(ctx, &handshake{stream}))
 }
 
 type handshake struct {
@@ -85,7 +91,15 @@ func (h *clientHandshake) Read() ([]byte, error) {
 }
 
 func (h *clientHandshake) Write(payload []byte) error {
-	return h.stream.Send(&flight.HandshakeRequest{Payload: payload})
+	err := h.stream.Send(&flight.HandshakeRequest{Payload: payload})
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	// The server has ended the handshake; grpc-go tells why to those who read.
+	if err := h.drain(); err != nil {
+		return err
+	}
+	return Errorf(KindUnauthenticated, "the server has ended the handshake and takes no more messages")
 }
 
 // finish reads the handshake to its end, for the headers and trailers that come with it.
@@ -93,6 +107,10 @@ func (h *clientHandshake) finish() error {
 	if err := h.stream.CloseSend(); err != nil {
 		return err
 	}
+	return h.drain()
+}
+
+func (h *clientHandshake) drain() error {
 	for {
 		if _, err := h.stream.Recv(); errors.Is(err, io.EOF) {
 			return nil

@@ -17,6 +17,7 @@ type Call struct {
 	ctx     context.Context
 	method  Method
 	headers metadata.MD
+	basic   basicIdentity // of before the service sees the call, by one goroutine
 
 	mu         sync.Mutex
 	identity   string
@@ -89,12 +90,13 @@ func (c *Call) addMiddleware(name string, m ServerMiddleware) {
 // context of the call is done at the same moment.
 func (c *Call) IsCancelled() bool { return c.ctx.Err() != nil }
 
-// AddHeader adds a header to the answer. It is an error once the first message has been sent.
+// AddHeader adds a header to the answer, of one value or several. Values of keys that end in "-bin" are binary. It is an error once the
+// headers have been sent: with the first message, and in DoAction as soon as the method has returned its sequence.
 func (c *Call) AddHeader(key string, values ...string) error {
 	return grpc.SetHeader(c.ctx, pairs(key, values))
 }
 
-// AddTrailer adds a trailer to the answer: a header that follows the last message.
+// AddTrailer adds a trailer to the answer: a header that follows the last message, also where the call fails.
 func (c *Call) AddTrailer(key string, values ...string) error {
 	return grpc.SetTrailer(c.ctx, pairs(key, values))
 }

@@ -38,11 +38,14 @@ type ClientOptions struct {
 	TLS *tls.Config
 	// Middleware follows each call, the first outermost.
 	Middleware []ClientMiddlewareFactory
-	// InsecureAuth says whether credentials may be sent in plain text.
+	// InsecureAuth says whether credentials, which are what Authenticate sends and the headers of authentication, may be sent in plain
+	// text. By default calls that would do so fail. A UNIX socket is not insecure.
 	InsecureAuth InsecureAuth
 	// MaxMessageBytes bounds one message that is received. 0 means 64 MiB.
 	MaxMessageBytes int
-	// WriteSizeLimit, if set, refuses batches that would be larger messages, with an error of KindWriteSize (write_size_limit_bytes).
+	// WriteSizeLimit, if set, bounds what a batch that is written may take, encoded and with its dictionaries, in bytes
+	// (write_size_limit_bytes). A larger one is refused with an error of KindWriteSize, which wraps a *WriteSizeError, before anything of it
+	// is sent. Without a limit batches of any size are written: they are cut into messages that servers take.
 	WriteSizeLimit int
 	// Dial are further options of grpc-go.
 	Dial []grpc.DialOption
@@ -100,7 +103,7 @@ func clientCredentials(l Location, c *tls.Config) credentials.TransportCredentia
 // Close ends all calls and releases the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// ListFlights yields what the server tells of its flights that match the criteria.
+// ListFlights yields what the server tells of its flights that match the criteria. It asks when the sequence is ranged over.
 func (c *Client) ListFlights(ctx context.Context, criteria []byte, opts ...CallOption) iter.Seq2[*FlightInfo, error] {
 	return streamed(ctx, opts, func(ctx context.Context) (receiver[FlightInfo], error) {
 		return c.rpc.ListFlights(ctx, &flight.Criteria{Expression: criteria})
@@ -140,7 +143,8 @@ func SchemaOf(encoded []byte) (schema *arrow.Schema, err error) {
 	return schema, nil
 }
 
-// DoGet reads the data that a ticket stands for. Cancel the reader if it is not read to its end.
+// DoGet reads the data that a ticket stands for. It does not wait for the server: what speaks against the call comes with the first thing
+// that is read. Cancel the reader if it is not read to its end.
 func (c *Client) DoGet(ctx context.Context, ticket *Ticket, opts ...CallOption) (*DataReader, error) {
 	ctx, s := newCallSettings(ctx, opts)
 	stream, err := c.rpc.DoGet(ctx, ticket)
@@ -152,7 +156,7 @@ func (c *Client) DoGet(ctx context.Context, ticket *Ticket, opts ...CallOption) 
 }
 
 // DoPut sends data under a descriptor, with the schema that all batches have. The results are what the server answers meanwhile. Close the
-// writer to learn how the call ended.
+// writer to learn how the call ended; cancel the results to give it up.
 func (c *Client) DoPut(ctx context.Context, d *FlightDescriptor, schema *arrow.Schema, opts ...CallOption) (*DataWriter, *MetadataReader, error) {
 	ctx, s := newCallSettings(ctx, opts)
 	stream, err := c.rpc.DoPut(ctx)
@@ -161,8 +165,8 @@ func (c *Client) DoPut(ctx context.Context, d *FlightDescriptor, schema *arrow.S
 		return nil, nil, s.failed(err)
 	}
 	results := newMetadataReader(stream, s)
-	w := s.writer(stream, d, c.options, results.finish)
-	if err := w.Begin(schema, s.write); err != nil {
+	w := s.writer(stream, d, c.options, results.finish, results.finish)
+	if err := w.Begin(schema, WriteOptions{}); err != nil && !errors.Is(err, errEnded) { // a server may answer without reading anything
 		s.cancel()
 		return nil, nil, err
 	}
@@ -170,7 +174,7 @@ func (c *Client) DoPut(ctx context.Context, d *FlightDescriptor, schema *arrow.S
 }
 
 // DoExchange sends data under a descriptor and reads data, at the same time if it likes. Call Begin before writing batches, and CloseSend
-// when all are written.
+// when all are written. Cancel the reader if it is not read to its end.
 func (c *Client) DoExchange(ctx context.Context, d *FlightDescriptor, opts ...CallOption) (*DataWriter, *DataReader, error) {
 	ctx, s := newCallSettings(ctx, opts)
 	stream, err := c.rpc.DoExchange(ctx)
@@ -179,11 +183,11 @@ func (c *Client) DoExchange(ctx context.Context, d *FlightDescriptor, opts ...Ca
 		return nil, nil, s.failed(err)
 	}
 	r := s.reader(stream, c.options)
-	w := s.writer(stream, d, c.options, r.discard)
-	return w, r, nil
+	return s.writer(stream, d, c.options, r.end, r.discard), r, nil
 }
 
-// DoAction runs an action and yields the bodies of its results.
+// DoAction runs an action and yields the bodies of its results. The action begins when the sequence is ranged over, and each time that it
+// is; whoever stops before its end cancels it.
 func (c *Client) DoAction(ctx context.Context, action string, body []byte, opts ...CallOption) iter.Seq2[[]byte, error] {
 	results := streamed(ctx, opts, func(ctx context.Context) (receiver[flight.Result], error) {
 		return c.rpc.DoAction(ctx, &flight.Action{Type: action, Body: body})

@@ -3,7 +3,11 @@ package flightruntime
 import (
 	"context"
 	"encoding/base64"
+	"errors"
+	"io"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"google.golang.org/grpc/metadata"
@@ -49,7 +53,7 @@ func (c *Client) AuthenticateBasicToken(ctx context.Context, name, password stri
 		return nil, err
 	}
 	credentials := base64.StdEncoding.EncodeToString([]byte(name + ":" + password))
-	ctx, s := newCallSettings(ctx, append(opts, WithHeader(headerAuthorization, schemeBasic+" "+credentials)))
+	ctx, s := newCallSettings(ctx, append(slices.Clip(opts), WithHeader(headerAuthorization, schemeBasic+" "+credentials)))
 	defer s.cancel()
 	stream, err := c.rpc.Handshake(ctx)
 	if err != nil {
@@ -81,6 +85,16 @@ func (c *Client) mayAuthenticate() error {
 		"use a location of the scheme grpc+tls, or set ClientOptions.InsecureAuth to AllowInsecureAuth", c.location)
 }
 
+// maySend refuses a call that would carry credentials where others can read them, wherever they come from: an option, a middleware, the
+// context.
+func (c *Client) maySend(ctx context.Context) error {
+	headers, _ := metadata.FromOutgoingContext(ctx)
+	if len(headers.Get(headerAuthorization)) == 0 && len(headers.Get(headerAuthToken)) == 0 {
+		return nil
+	}
+	return c.mayAuthenticate()
+}
+
 // withToken sends the token of the handshake with a call.
 func (c *Client) withToken(ctx context.Context, method Method) (context.Context, error) {
 	c.mu.RLock()
@@ -91,19 +105,20 @@ func (c *Client) withToken(ctx context.Context, method Method) (context.Context,
 	}
 	token, err := handler.Token(ctx)
 	if err != nil {
-		return ctx, Errorf(KindUnauthenticated, "%w", err)
+		return ctx, unauthenticated(ctx, err)
 	}
 	return metadata.AppendToOutgoingContext(ctx, headerAuthToken, string(token)), nil
 }
 
 // BasicHandshake is the ClientAuthHandler for a server's BasicAuth: it sends a message BasicAuth of Flight.proto and keeps the token.
+// It may authenticate again, for a new token, while calls are running.
 func BasicHandshake(name, password string) ClientAuthHandler {
 	return &basicHandshake{name: name, password: password}
 }
 
 type basicHandshake struct {
 	name, password string
-	token          []byte
+	token          atomic.Pointer[[]byte]
 }
 
 func (b *basicHandshake) Authenticate(_ context.Context, conversation AuthConversation) error {
@@ -114,8 +129,21 @@ func (b *basicHandshake) Authenticate(_ context.Context, conversation AuthConver
 	if err := conversation.Write(payload); err != nil {
 		return err
 	}
-	b.token, err = conversation.Read()
-	return err
+	token, err := conversation.Read()
+	if errors.Is(err, io.EOF) {
+		return Errorf(KindUnauthenticated, "the server ended the handshake without a token")
+	}
+	if err != nil {
+		return err
+	}
+	b.token.Store(&token)
+	return nil
 }
 
-func (b *basicHandshake) Token(context.Context) ([]byte, error) { return b.token, nil }
+func (b *basicHandshake) Token(context.Context) ([]byte, error) {
+	token := b.token.Load()
+	if token == nil {
+		return nil, errors.New("there is no token before the handshake: call Client.Authenticate")
+	}
+	return *token, nil
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
@@ -48,12 +49,12 @@ type callSettings struct {
 	write   WriteOptions
 	read    ReadOptions
 
-	cancel context.CancelFunc
 	outcome
 }
 
 // outcome is what the interceptors leave of a call: the trailers, which come with the error.
 type outcome struct {
+	cancel  context.CancelFunc // ends the call, or releases what it holds if it has ended
 	mu      sync.Mutex
 	trailer metadata.MD
 }
@@ -92,34 +93,23 @@ func newCallSettings(ctx context.Context, opts []CallOption) (context.Context, *
 
 func (s *callSettings) reader(stream wire.MessageReceiver, o ClientOptions) *DataReader {
 	r := wire.NewReader(stream, wire.ReadOptions{MaxMessageBytes: o.MaxMessageBytes, Allocator: s.read.Allocator, Validate: s.read.Validate})
-	return &DataReader{wire: r, failed: s.failed, cancel: s.cancel}
+	return &DataReader{wire: r, failed: s.failedReading, cancel: s.cancel}
 }
 
-func (s *callSettings) writer(stream grpc.ClientStream, d *FlightDescriptor, o ClientOptions, finish func() error) *DataWriter {
+// failedReading is the Error of what reading record batches ended with, and the end of the call.
+func (s *callSettings) failedReading(err error) error {
+	s.cancel()
+	if _, ok := status.FromError(err); ok {
+		return s.failed(err)
+	}
+	return Errorf(KindInvalid, "what the server sent cannot be read: %w", err)
+}
+
+// writer is that of a call's stream. end waits for the end of the call, once it is known to have come; finish, until it comes.
+func (s *callSettings) writer(stream grpc.ClientStream, d *FlightDescriptor, o ClientOptions, end, finish func() error) *DataWriter {
 	return &DataWriter{
 		stream: stream, descriptor: d, maxMessageBytes: wire.MaxMessageBytes, options: s.write, sizeLimit: o.WriteSizeLimit,
-		closeSend: stream.CloseSend, finish: finish,
-		// grpc-go tells the writer of a call that has ended io.EOF; why is for the reader to learn.
-		failed: func(err error) error {
-			if errors.Is(err, io.EOF) {
-				if ended := finish(); ended != nil {
-					return ended
-				}
-				return Errorf(KindCancelled, "the server has ended the call and takes no more data")
-			}
-			return s.failed(err)
-		},
-	}
-}
-
-// discard reads what is left, and gives the error that the call ended with.
-func (r *DataReader) discard() error {
-	for {
-		if _, err := r.Read(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
+		closeSend: stream.CloseSend, end: end, finish: finish, failed: s.failed,
 	}
 }
 
@@ -128,45 +118,74 @@ type MetadataReader struct {
 	stream   flight.FlightService_DoPutClient
 	settings *callSettings
 
-	mu  sync.Mutex
-	err error // once the call has ended
+	mu        sync.Mutex
+	kept      [][]byte // what finish has read
+	keptBytes int
+	err       error // once the call has ended
 }
 
 func newMetadataReader(stream flight.FlightService_DoPutClient, s *callSettings) *MetadataReader {
 	return &MetadataReader{stream: stream, settings: s}
 }
 
-// Read waits for the next answer; io.EOF after the last.
+// Read waits for the next answer; io.EOF after the last. The end comes when the server ends the call, for which most servers wait until
+// the writer calls CloseSend.
 func (r *MetadataReader) Read() ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.kept) > 0 {
+		answer := r.kept[0]
+		r.kept = r.kept[1:]
+		r.keptBytes -= len(answer)
+		return answer, nil
+	}
+	return r.receive()
+}
+
+// receive waits for the next answer. mu is held.
+func (r *MetadataReader) receive() ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
 	result, err := r.stream.Recv()
-	if err != nil {
-		if !errors.Is(err, io.EOF) {
-			err = r.settings.failed(err)
-		}
-		r.err = err
-		r.settings.cancel()
-		return nil, err
+	switch {
+	case errors.Is(err, io.EOF):
+		r.err = io.EOF
+	case err != nil:
+		r.err = r.settings.failed(err)
 	}
-	return result.GetAppMetadata(), nil
+	return result.GetAppMetadata(), r.err
 }
 
 // Cancel ends the call at once.
 func (r *MetadataReader) Cancel() { r.settings.cancel() }
 
-// finish reads what is left, and gives the error that the call ended with.
+// maxKeptBytes of answers wait to be read when the writer has waited for the end of the call.
+const maxKeptBytes = 1 << 20
+
+// finish waits for the end of the call, and gives the error that it ended with. What the server answers meanwhile is kept for Read.
 func (r *MetadataReader) finish() error {
 	for {
-		if _, err := r.Read(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+		if ended, err := r.readAhead(); ended {
 			return err
 		}
 	}
+}
+
+func (r *MetadataReader) readAhead() (ended bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	answer, err := r.receive()
+	switch {
+	case errors.Is(err, io.EOF):
+		return true, nil
+	case err != nil:
+		return true, err
+	case r.keptBytes+len(answer) <= maxKeptBytes:
+		r.kept = append(r.kept, answer)
+		r.keptBytes += len(answer)
+	}
+	return false, nil
 }
 
 // ClientMiddlewareFactory makes a middleware for each call: pyarrow's ClientMiddlewareFactory.

@@ -50,54 +50,86 @@ func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.C
 	o, _ := ctx.Value(settingsKey{}).(*outcome)
 	followed := &followedStream{ClientStream: stream, middleware: middleware, outcome: o}
 	// A call that is cancelled and not read any more has ended too.
-	context.AfterFunc(ctx, func() { followed.end(ctx.Err()) })
+	followed.mu.Lock()
+	defer followed.mu.Unlock()
+	followed.unfollow = context.AfterFunc(ctx, func() { followed.end(ctx.Err(), nil) })
 	return followed, nil
 }
 
 func (c *Client) begin(ctx context.Context, method Method) (context.Context, clientMiddlewares, error) {
 	ctx, middleware := c.startMiddleware(ctx, method)
 	ctx, err := c.withToken(ctx, method)
+	if err == nil {
+		err = c.maySend(ctx)
+	}
 	if err != nil {
-		middleware.completed(err)
+		middleware.completed(callError(err, nil))
 	}
 	return ctx, middleware, err
 }
 
-// followedStream tells the middleware of headers, trailers and the end.
+// followedStream tells the middleware of headers, trailers and the end, and releases what the call holds as soon as it has ended.
 type followedStream struct {
 	grpc.ClientStream
 	middleware clientMiddlewares
 	outcome    *outcome
-	headers    sync.Once
-	ended      sync.Once
+	unfollow   func() bool
+
+	mu              sync.Mutex // the end may come while a message is received
+	headersReceived bool
+	ended           bool
 }
 
 func (s *followedStream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
-	s.headers.Do(func() {
-		if header, headerErr := s.Header(); headerErr == nil {
-			s.middleware.received(header)
-		}
-	})
-	if err != nil {
-		trailer := s.Trailer()
-		if s.outcome != nil {
-			s.outcome.set(trailer)
-		}
-		if errors.Is(err, io.EOF) {
-			s.endWith(nil, trailer)
-		} else {
-			s.endWith(err, trailer)
-		}
+	s.receiveHeaders()
+	if err == nil {
+		return nil
+	}
+	trailer := s.Trailer()
+	if s.outcome != nil {
+		s.outcome.set(trailer)
+	}
+	if errors.Is(err, io.EOF) {
+		s.end(nil, trailer)
+	} else {
+		s.end(err, trailer)
 	}
 	return err
 }
 
-func (s *followedStream) end(err error) { s.endWith(err, nil) }
+// SendMsg sends. Its error io.EOF says that the call has ended, and RecvMsg why; any other ends the call.
+func (s *followedStream) SendMsg(m any) error {
+	err := s.ClientStream.SendMsg(m)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.end(err, nil)
+	}
+	return err
+}
 
-func (s *followedStream) endWith(err error, trailer metadata.MD) {
-	s.ended.Do(func() {
-		s.middleware.received(trailer)
-		s.middleware.completed(callError(err, trailer))
-	})
+func (s *followedStream) receiveHeaders() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.headersReceived || s.ended {
+		return
+	}
+	s.headersReceived = true
+	if header, err := s.Header(); err == nil {
+		s.middleware.received(header)
+	}
+}
+
+func (s *followedStream) end(err error, trailer metadata.MD) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.middleware.received(trailer)
+	s.middleware.completed(callError(err, trailer))
+	s.unfollow()
+	if s.outcome != nil {
+		s.outcome.cancel()
+	}
 }

@@ -2,6 +2,7 @@ package flightruntime
 
 import (
 	"errors"
+	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -15,22 +16,40 @@ type DataWriter struct {
 	maxMessageBytes int
 	descriptor      *FlightDescriptor // goes with a client's first message
 	options         WriteOptions      // of Begin, where it is given none
+	schema          *arrow.Schema     // of Begin
 	wire            *wire.Writer
-	// Of clients: the size that a message may not exceed, what closes their half, what waits for the end of the call, and what makes the
-	// error of a call of what writing ended with.
+	closed          bool
+	ended           error // what writing to a call that has ended gives, once it is known to have
+	// Of clients: the size that a batch may not exceed, what closes their half, what waits for the end of the call once it is known to have
+	// come, what waits until it comes, and what makes the error of a call of what sending gave.
 	sizeLimit int
 	closeSend func() error
+	end       func() error
 	finish    func() error
 	failed    func(error) error
 }
 
-// ErrNotBegun is the error of writing a batch before Begin.
-var ErrNotBegun = errors.New("call Begin with the schema before writing record batches")
+// Errors of using a DataWriter out of turn. They leave the call as it is.
+var (
+	// ErrNotBegun is the error of writing a batch before Begin.
+	ErrNotBegun = errors.New("call Begin with the schema before writing record batches")
+	// ErrBegun is the error of a second Begin.
+	ErrBegun = errors.New("Begin was called before: a stream has one schema")
+	// ErrClosed is the error of writing after CloseSend or Close.
+	ErrClosed = errors.New("the writer is closed: CloseSend or Close was called before")
+)
 
-// Begin says the schema of the batches that follow. It may be called once.
+// Begin says the schema of the batches that follow, and sends it. It may be called once. Options without any say what WithWriteOptions
+// said.
 func (w *DataWriter) Begin(schema *arrow.Schema, options WriteOptions) error {
+	if err := w.takesNoMore(); err != nil {
+		return err
+	}
 	if w.wire != nil {
-		return errors.New("Begin was called before: a stream has one schema")
+		return ErrBegun
+	}
+	if options.IPC == nil {
+		options.IPC = w.options.IPC
 	}
 	if w.descriptor != nil {
 		options.Descriptor = w.descriptor
@@ -40,7 +59,8 @@ func (w *DataWriter) Begin(schema *arrow.Schema, options WriteOptions) error {
 	if err != nil {
 		return w.err(err)
 	}
-	w.wire = begun
+	options.Descriptor = nil
+	w.wire, w.schema, w.options = begun, schema, options
 	return nil
 }
 
@@ -49,10 +69,50 @@ func (w *DataWriter) Write(c Chunk) error {
 	if c.Batch == nil {
 		return w.WriteMetadata(c.AppMetadata)
 	}
+	if err := w.takesNoMore(); err != nil {
+		return err
+	}
 	if w.wire == nil {
 		return ErrNotBegun
 	}
+	if err := w.checkSize(c); err != nil {
+		return err
+	}
 	return w.err(w.wire.WriteChunk(c))
+}
+
+// checkSize refuses a chunk that is larger than the limit. It encodes it once more, which copies nothing unless it is compressed.
+func (w *DataWriter) checkSize(c Chunk) error {
+	if w.sizeLimit <= 0 {
+		return nil
+	}
+	var counted countedMessages
+	scale, err := wire.NewWriter(&counted, w.schema, w.maxMessageBytes, w.options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = scale.Close() }() // it sends nothing
+	counted.bytes = 0                    // the schema's
+	if err := scale.WriteChunk(c); err != nil {
+		return err
+	}
+	if counted.bytes > w.sizeLimit {
+		return Errorf(KindWriteSize, "%w", &WriteSizeError{Limit: w.sizeLimit, Actual: counted.bytes})
+	}
+	return nil
+}
+
+// countedMessages is a stream that sends nothing.
+type countedMessages struct{ bytes int }
+
+func (c *countedMessages) SendMsg(m any) error {
+	encoded, err := wire.Codec().Marshal(m)
+	if err != nil {
+		return err
+	}
+	c.bytes += encoded.Len()
+	encoded.Free()
+	return nil
 }
 
 // WriteBatch sends a batch without metadata.
@@ -60,32 +120,40 @@ func (w *DataWriter) WriteBatch(batch arrow.RecordBatch) error { return w.Write(
 
 // WriteMetadata sends metadata alone. It may be called before Begin.
 func (w *DataWriter) WriteMetadata(appMetadata []byte) error {
+	if err := w.takesNoMore(); err != nil {
+		return err
+	}
 	d := w.descriptor
 	w.descriptor = nil
 	return w.err(wire.SendMetadata(w.stream, d, appMetadata))
 }
 
-// CloseSend tells the other side that no more will be written. On a server it does nothing: returning ends the call.
+// CloseSend tells the other side that no more will be written, also where that has ended the call. On a server it does nothing: returning
+// ends the call.
 func (w *DataWriter) CloseSend() error {
-	if w.closeSend == nil {
+	if w.closeSend == nil || w.closed {
 		return nil
 	}
-	if w.descriptor != nil { // nothing was written, but the server may want to know
-		if err := w.WriteMetadata(nil); err != nil {
+	if w.descriptor != nil && w.ended == nil { // nothing was written, but the server may want to know
+		if err := w.WriteMetadata(nil); err != nil && w.ended == nil {
 			return err
 		}
 	}
+	w.closed = true
 	return w.err(w.closeSend())
 }
 
 // Close tells the other side that no more will be written, waits for the end of the call, and tells how it ended. What the server still
-// answers is passed over.
+// answers to a DoPut stays to be read, up to 1 MiB; what it still sends in a DoExchange is passed over, so where another goroutine reads
+// it, or is to, call CloseSend.
 func (w *DataWriter) Close() error {
 	if w.closeSend == nil {
 		return nil
 	}
 	defer w.release()
-	if err := w.CloseSend(); err != nil {
+	err := w.CloseSend()
+	w.closed = true
+	if err != nil {
 		return err
 	}
 	return w.finish()
@@ -97,9 +165,29 @@ func (w *DataWriter) release() {
 	}
 }
 
+// takesNoMore is why nothing can be written any more, if so.
+func (w *DataWriter) takesNoMore() error {
+	if w.closed {
+		return ErrClosed
+	}
+	return w.ended
+}
+
+// err is the error of a call of what sending gave. grpc-go gives io.EOF where the call has ended; why is for the reader to learn.
 func (w *DataWriter) err(err error) error {
 	if err == nil || w.failed == nil {
 		return err
 	}
-	return w.failed(err)
+	err = w.failed(err)
+	if errors.Is(err, io.EOF) {
+		err = errEnded
+		if ended := w.end(); ended != nil {
+			err = ended
+		}
+		w.ended = err
+	}
+	return err
 }
+
+// errEnded is the error of writing where the call has ended well.
+var errEnded = Errorf(KindCancelled, "the server has ended the call and takes no more data")

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/flight-operator/flight-operator/internal/text"
 )
@@ -34,6 +35,18 @@ const (
 	KindPrecondition    ErrorKind = "wrong state"     // ArrowInvalid, FAILED_PRECONDITION
 	KindWriteSize       ErrorKind = "write too large" // FlightWriteSizeExceededError: a client's own, it never crosses the wire
 )
+
+// WriteSizeError is what an Error of KindWriteSize wraps: a batch was larger than ClientOptions.WriteSizeLimit lets it be. Nothing of it
+// was sent: the caller may split it and go on.
+type WriteSizeError struct {
+	Limit  int // bytes
+	Actual int // bytes that the batch would have taken
+}
+
+// Error names both sizes.
+func (e *WriteSizeError) Error() string {
+	return fmt.Sprintf("the batch takes %d bytes: expected at most WriteSizeLimit, %d: split it and write the parts", e.Actual, e.Limit)
+}
 
 // kinds are the kinds that cross the wire: how gRPC and how Arrow number them (arrow::StatusCode, in the trailer x-arrow-status).
 var kinds = []struct {
@@ -88,10 +101,17 @@ var (
 	ErrWriteSize       = &Error{Kind: KindWriteSize}
 )
 
-// Errorf makes an Error. An argument for the verb %w is what it wraps.
+// Errorf makes an Error. Arguments for the verb %w are what it wraps.
 func Errorf(kind ErrorKind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Kind: kind, Message: err.Error(), cause: errors.Unwrap(err)}
+	e := &Error{Kind: kind, Message: err.Error()}
+	switch wrapping := err.(type) { //nolint:errorlint // what fmt.Errorf has just made is not wrapped
+	case interface{ Unwrap() error }:
+		e.cause = wrapping.Unwrap()
+	case interface{ Unwrap() []error }:
+		e.cause = errors.Join(wrapping.Unwrap()...)
+	}
+	return e
 }
 
 // WithExtraInfo is the error with extra info.
@@ -128,7 +148,11 @@ func (e *Error) fitting() *Error {
 		fits.ExtraInfo = nil
 		fits.Message += fmt.Sprintf(" (extra info of %d bytes is left out: at most %d fit)", n, MaxExtraInfo)
 	}
-	fits.Message = text.Cut(fits.Message, maxRefusal)
+	longest := maxRefusal
+	if fits.readsAsStatus() {
+		longest /= 2 // for the message goes twice
+	}
+	fits.Message = text.Cut(fits.Message, longest)
 	return &fits
 }
 
@@ -142,10 +166,12 @@ func (e *Error) code() codes.Code {
 }
 
 // Trailers of Arrow's C++ implementation (cpp/src/arrow/flight/transport/grpc/util_internal.cc): the first says which Arrow status an
-// error is, and has to be there for extra info to be read. grpc-go sends the second as it is, unless a status has details of its own.
+// error is, and has to be there for extra info to be read; the second, if there, is read in place of gRPC's message. grpc-go sends the
+// third as it is, unless a status has details of its own.
 const (
-	trailerArrowStatus = "x-arrow-status"
-	trailerExtraInfo   = "grpc-status-details-bin"
+	trailerArrowStatus  = "x-arrow-status"
+	trailerArrowMessage = "x-arrow-status-message-bin"
+	trailerExtraInfo    = "grpc-status-details-bin"
 )
 
 // extraInfoTrailers carry an error's extra info; none if it has none.
@@ -155,11 +181,23 @@ func extraInfoTrailers(err error) metadata.MD {
 		return nil
 	}
 	for _, k := range kinds {
-		if k.kind == e.Kind {
-			return metadata.Pairs(trailerArrowStatus, strconv.Itoa(k.arrow), trailerExtraInfo, string(e.ExtraInfo))
+		if k.kind != e.Kind {
+			continue
 		}
+		trailers := metadata.Pairs(trailerArrowStatus, strconv.Itoa(k.arrow), trailerExtraInfo, string(e.ExtraInfo))
+		if e.readsAsStatus() {
+			trailers.Set(trailerArrowMessage, e.Message)
+		}
+		return trailers
 	}
 	return nil
+}
+
+// readsAsStatus is true where the extra info happens to be a google.rpc.Status of the same code, as two bytes can be: grpc-go's clients
+// then take the message from there, and lose ours.
+func (e *Error) readsAsStatus() bool {
+	s := status.New(codes.OK, "").Proto()
+	return len(e.ExtraInfo) > 0 && proto.Unmarshal(e.ExtraInfo, s) == nil && codes.Code(s.GetCode()) == e.code()
 }
 
 // callError is the Error that a client's call ended with, given the trailers that came with it; nil and io.EOF stay as they are.
@@ -177,18 +215,34 @@ func callError(err error, trailer metadata.MD) error {
 	case !ok:
 		return err
 	}
-	e := &Error{Kind: KindServer, Message: s.Message(), cause: err}
+	e := &Error{Message: s.Message(), cause: err}
 	code := s.Code()
 	if info := trailer.Get(trailerExtraInfo); len(info) > 0 && len(trailer.Get(trailerArrowStatus)) > 0 {
 		e.ExtraInfo = []byte(info[0])
 		code, e.Message = beforeDetails(code, e.Message)
-	}
-	for _, k := range kinds {
-		if k.code == code {
-			e.Kind = k.kind
+		if message := trailer.Get(trailerArrowMessage); len(message) > 0 {
+			e.Message = message[0]
 		}
 	}
+	e.Kind = kindOf(code)
 	return e
+}
+
+// kindOf is the kind of an error that came with a code. Codes that are no kind's own are taken as C++ takes them.
+func kindOf(code codes.Code) ErrorKind {
+	for _, k := range kinds {
+		if k.code == code {
+			return k.kind
+		}
+	}
+	switch code {
+	case codes.Aborted, codes.DataLoss:
+		return KindInternal
+	case codes.OutOfRange:
+		return KindInvalid
+	default:
+		return KindServer
+	}
 }
 
 // mismatch is what grpc-go makes of a status whose raw details happen to parse as a google.rpc.Status of another code: extra info need

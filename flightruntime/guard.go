@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -30,8 +33,8 @@ type callCounter struct{ n atomic.Int64 }
 
 func (c *callCounter) active() int { return int(c.n.Load()) }
 
-// callGuard stands around every call: it counts, turns panics into INTERNAL, and keeps refusals within what a trailer carries. Around a
-// Flight call it puts what the call goes through before the service sees it: the auth handler, then the middleware.
+// callGuard stands around every call: it counts, turns panics into INTERNAL, logs, and keeps refusals within what a trailer carries. Around
+// a Flight call it puts what the call goes through before the service sees it: the auth handler, then the middleware.
 type callGuard struct {
 	calls      *callCounter
 	log        *slog.Logger
@@ -55,55 +58,99 @@ func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 	})
 }
 
-func (g callGuard) run(ctx context.Context, fullMethod string, handle func(context.Context) error) (err error) {
+func (g callGuard) run(ctx context.Context, fullMethod string, handle func(context.Context) error) error {
 	method, isFlight := strings.CutPrefix(fullMethod, flightMethods)
-	if isFlight {
-		g.calls.n.Add(1)
+	if !isFlight {
+		return refusal(ctx, g.guarded(ctx, fullMethod, func() error { return handle(ctx) }))
 	}
 	start := time.Now()
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", p, "stack", string(debug.Stack()))
-			err = errFailed
-		}
-		err = g.conclude(ctx, method, err)
-		if trailers := extraInfoTrailers(err); trailers != nil {
-			_ = grpc.SetTrailer(ctx, trailers) // the error goes without its extra info where the client is gone
-		}
-		if !isFlight {
-			return
-		}
-		g.calls.n.Add(-1)
-		if g.observe != nil {
-			g.observe(method, err, time.Since(start))
-		}
-	}()
-	if !isFlight {
-		return handle(ctx)
-	}
+	g.calls.n.Add(1)
+	counted := sync.OnceFunc(func() { g.calls.n.Add(-1) })
+	defer counted()
 	call, ctx := newCall(ctx, Method(method))
-	if err := authenticated(ctx, call, g.auth); err != nil {
-		return err
+	err := g.through(ctx, call, handle)
+	if trailers := extraInfoTrailers(err); trailers != nil {
+		_ = grpc.SetTrailer(ctx, trailers) // the error goes without its extra info where the client is gone
 	}
-	return withMiddleware(ctx, call, g.middleware, func(ctx context.Context) error {
-		return g.conclude(ctx, method, handle(ctx))
-	})
+	counted() // whoever observes sees the call no more
+	if g.observe != nil {
+		_ = g.guarded(ctx, method, func() error {
+			g.observe(method, err, time.Since(start))
+			return nil
+		})
+	}
+	return err
 }
 
-// conclude is what a call's error becomes for the client.
-func (g callGuard) conclude(ctx context.Context, method string, err error) error {
+// through takes a call through the auth handler and the middleware to the service, and tells the middleware how it ended.
+func (g callGuard) through(ctx context.Context, call *Call, handle func(context.Context) error) error {
+	method := string(call.Method())
+	middleware := startedMiddleware{ctx: ctx}
+	err := g.guarded(ctx, method, func() error {
+		if err := authenticated(ctx, call, g.auth); err != nil {
+			return err
+		}
+		return middleware.start(call, g.middleware)
+	})
+	if err == nil {
+		err = g.guarded(middleware.ctx, method, func() error { return handle(middleware.ctx) })
+	}
+	err = g.conclude(middleware.ctx, call, err)
+	for _, m := range slices.Backward(middleware.started) {
+		_ = g.guarded(middleware.ctx, method, func() error {
+			m.CallCompleted(err)
+			return nil
+		})
+	}
+	return err
+}
+
+// guarded runs what may panic; its error is then errFailed.
+func (g callGuard) guarded(ctx context.Context, method string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.ErrorContext(ctx, "panic in a call", logged(ctx, "method", method, "panic", p, "stack", string(debug.Stack()))...)
+			err = errFailed
+		}
+	}()
+	return f()
+}
+
+// conclude is what a call's error becomes for the client. It is logged: as an error if it is the server's, or else for those who debug.
+func (g callGuard) conclude(ctx context.Context, call *Call, err error) error {
+	if err == nil || errors.Is(err, errFailed) {
+		return err
+	}
+	method := string(call.Method())
 	var inRuntime runtime.Error // a panic that a library has made an error of
 	if errors.As(err, &inRuntime) {
-		g.log.ErrorContext(ctx, "panic in a call", "method", method, "panic", err)
+		g.log.ErrorContext(ctx, "panic in a call", logged(ctx, "method", method, "panic", err)...)
 		return errFailed
 	}
-	return refusal(ctx, err)
+	err = refusal(call.ctx, err)
+	level := slog.LevelDebug
+	switch status.Code(err) { //nolint:exhaustive // the others say that the client, or nobody, is at fault
+	case codes.Unknown, codes.Internal, codes.DataLoss:
+		level = slog.LevelError
+	}
+	if g.log.Enabled(ctx, level) {
+		g.log.Log(ctx, level, "call failed", logged(ctx, "method", method, "peer", call.Peer(), "error", err)...)
+	}
+	return err
+}
+
+// logged are the attributes of a log record, and the trace that the call is part of, if it is.
+func logged(ctx context.Context, attributes ...any) []any {
+	if s := trace.SpanContextFromContext(ctx); s.HasTraceID() {
+		return append(attributes, "traceId", s.TraceID().String())
+	}
+	return attributes
 }
 
 // callStream is a stream whose context knows the call.
 type callStream struct {
 	grpc.ServerStream
-	ctx   context.Context
+	ctx   context.Context // what the middleware has made of ServerStream's
 	stall time.Duration
 }
 
@@ -114,7 +161,7 @@ func (s *callStream) SendMsg(m any) error {
 	if s.stall <= 0 {
 		return s.ServerStream.SendMsg(m)
 	}
-	cancel := cancelOf(s.ctx)
+	cancel := cancelOf(s.ServerStream.Context())
 	timer := time.AfterFunc(s.stall, func() {
 		cancel(Errorf(KindTimedOut, "the client has read nothing for %s: it is too slow, or has stopped reading", s.stall))
 	})
@@ -123,7 +170,7 @@ func (s *callStream) SendMsg(m any) error {
 }
 
 // errFailed is what a client hears of a panic: its text is for the log.
-var errFailed = status.Error(codes.Internal, "the server failed on this call; its log says why")
+var errFailed = Errorf(KindInternal, "the server failed on this call; its log says why")
 
 // maxRefusal keeps the message of a refusal within a trailer: clients take 8 KiB of headers, in which a byte may take three.
 const maxRefusal = 2 << 10
@@ -134,11 +181,14 @@ func refusal(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	var cause *Error
-	if ctx.Err() != nil && errors.As(context.Cause(ctx), &cause) {
-		err = cause // why we ended it ourselves
+	var e *Error
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &e) {
+		return e.fitting() // why we ended it ourselves
 	}
-	if e, ok := err.(*Error); ok { //nolint:errorlint // a wrapped one has more to say than it says itself
+	if errors.As(err, &e) {
+		if wrapped := err; error(e) != wrapped { // which has more to say
+			e = &Error{Kind: e.Kind, Message: wrapped.Error(), ExtraInfo: e.ExtraInfo, cause: wrapped}
+		}
 		return e.fitting()
 	}
 	s, ok := status.FromError(err)
@@ -159,14 +209,14 @@ func refusal(ctx context.Context, err error) error {
 // boundCalls gives every call a deadline, if longest is not 0, and a way to be cancelled. This has to be done before the stream exists,
 // for only then does it end a write too that waits for a client which does not read.
 func boundCalls(longest time.Duration) tap.ServerInHandle {
+	late := Errorf(KindTimedOut, "the call has taken longer than %s, which is as long as this server lets a call take", longest)
 	return func(ctx context.Context, _ *tap.Info) (context.Context, error) {
 		bound, cancel := context.WithCancelCause(ctx)
 		if longest > 0 {
 			var end context.CancelFunc
-			bound, end = context.WithTimeout(bound, longest)
+			bound, end = context.WithTimeoutCause(bound, longest, late)
 			context.AfterFunc(ctx, end)
 		}
-		context.AfterFunc(ctx, func() { cancel(nil) })
 		return context.WithValue(bound, cancelKey{}, cancel), nil
 	}
 }

@@ -3,7 +3,6 @@ package flightruntime
 import (
 	"context"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -21,12 +20,21 @@ type ServerMiddlewareFactory interface {
 }
 
 // ServerMiddleware follows one call. If it also has a method Context(context.Context) context.Context, that makes the context that the
-// service gets.
+// service, and the middleware after it, get; see ServerTraceContext.
 type ServerMiddleware interface {
 	// SendingHeaders are headers to add to the answer. It is called once, right after StartCall.
 	SendingHeaders() metadata.MD
-	// CallCompleted tells how the call ended: nil, or the error that the client gets.
+	// CallCompleted tells how the call ended: nil, or the error that the client gets. It is called once, on every path: also where a later
+	// middleware refuses the call, the service panics, or the client is gone. The middleware that began last is told first.
 	CallCompleted(err error)
+}
+
+// CredentialTaker is a factory of middleware that has clients send what others must not see, such as passwords and tokens. A server that
+// has one refuses to listen without TLS; see ServerOptions.InsecureAuth.
+type CredentialTaker interface {
+	ServerMiddlewareFactory
+	// TakesCredentials is true where the middleware, as it is configured, takes credentials.
+	TakesCredentials() bool
 }
 
 // ServerMiddlewareFunc is a factory that is a function.
@@ -37,38 +45,34 @@ func (f ServerMiddlewareFunc) StartCall(ctx context.Context, call *Call) (Server
 	return f(ctx, call)
 }
 
-// withMiddleware runs a call inside of all middleware.
-func withMiddleware(ctx context.Context, call *Call, factories []NamedServerMiddleware, handle func(context.Context) error) error {
-	var started []ServerMiddleware
-	ended := errFailed // what they hear where the service panics
-	defer func() {
-		for _, m := range started {
-			m.CallCompleted(ended)
-		}
-	}()
+// startedMiddleware is the middleware of one call that has begun.
+type startedMiddleware struct {
+	started []ServerMiddleware
+	ctx     context.Context // what they have made of the call's
+}
+
+// start begins a call's middleware, up to the first that refuses it.
+func (s *startedMiddleware) start(call *Call, factories []NamedServerMiddleware) error {
 	for _, f := range factories {
-		m, err := f.Factory.StartCall(ctx, call)
+		m, err := f.Factory.StartCall(s.ctx, call)
 		if err != nil {
-			ended = refusal(ctx, err)
-			return ended
+			return err
 		}
 		if m == nil {
 			continue
 		}
-		started = append(started, m)
+		s.started = append(s.started, m)
 		call.addMiddleware(f.Name, m)
-		if headers := m.SendingHeaders(); len(headers) > 0 {
-			if err := grpc.SetHeader(ctx, headers); err != nil {
-				ended = refusal(ctx, err)
-				return ended
+		for key, values := range m.SendingHeaders() {
+			if err := call.AddHeader(key, values...); err != nil {
+				return err
 			}
 		}
 		if c, ok := m.(interface {
 			Context(context.Context) context.Context
 		}); ok {
-			ctx = c.Context(ctx)
+			s.ctx = c.Context(s.ctx)
 		}
 	}
-	ended = handle(ctx)
-	return ended
+	return nil
 }

@@ -1,6 +1,10 @@
 package flightruntime
 
-import "github.com/apache/arrow-go/v18/arrow/flight"
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
 
 // The messages of Flight.proto, by the names that they have there.
 type (
@@ -28,6 +32,26 @@ func DescriptorForPath(path ...string) *FlightDescriptor {
 // DescriptorForCommand is the descriptor of a flight that a command names.
 func DescriptorForCommand(command []byte) *FlightDescriptor {
 	return &FlightDescriptor{Type: flight.DescriptorCMD, Cmd: command}
+}
+
+// NewFlightInfo tells of a flight with a schema. How many records and bytes it has is not known: set TotalRecords and TotalBytes where it
+// is.
+func NewFlightInfo(schema *arrow.Schema, d *FlightDescriptor, endpoints ...*FlightEndpoint) *FlightInfo {
+	return &FlightInfo{Schema: EncodeSchema(schema), FlightDescriptor: d, Endpoint: endpoints, TotalRecords: -1, TotalBytes: -1}
+}
+
+// NewEndpoint is a ticket and the locations that it is good at; without any, it is good where it was got.
+func NewEndpoint(ticket []byte, locations ...Location) *FlightEndpoint {
+	e := &FlightEndpoint{Ticket: &Ticket{Ticket: ticket}}
+	for _, l := range locations {
+		e.Location = append(e.Location, &flight.Location{Uri: l.String()})
+	}
+	return e
+}
+
+// EncodeSchema encodes a schema as FlightInfo and SchemaResult carry it: an IPC message. SchemaOf reads it.
+func EncodeSchema(schema *arrow.Schema) []byte {
+	return flight.SerializeSchema(schema, memory.DefaultAllocator)
 }
 
 // Method is an RPC of Flight.proto.

@@ -42,7 +42,8 @@ type ServerOptions struct {
 	// StallTimeout ends calls whose client reads nothing for so long while there is something to read. 0 means 2 minutes, less than 0 no
 	// bound.
 	StallTimeout time.Duration
-	// Logger gets panics and failed calls. nil means slog.Default().
+	// Logger gets panics, and the calls that failed: at the level Error those that end with INTERNAL or UNKNOWN, at Debug those that are the
+	// client's own affair. Records of calls that are part of a trace have its traceId. nil means slog.Default().
 	Logger *slog.Logger
 	// Observer, if set, sees the end of each call.
 	Observer func(method string, err error, took time.Duration)
@@ -151,7 +152,7 @@ func (o ServerOptions) check(l Location) error {
 // takesCredentials is true where clients are to send what others must not see.
 func (o ServerOptions) takesCredentials() bool {
 	for _, m := range o.Middleware {
-		if _, ok := m.Factory.(interface{ carriesCredentials() }); ok {
+		if t, ok := m.Factory.(CredentialTaker); ok && t.TakesCredentials() {
 			return true
 		}
 	}

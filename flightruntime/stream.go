@@ -27,15 +27,17 @@ type DataStream struct {
 	Options WriteOptions
 	// MaxMessageBytes, if set, is a lower bound on messages than the server's own.
 	MaxMessageBytes int
+
+	release func() // if set, frees what the stream holds when the call has ended
 }
 
 // WriteOptions say how batches are encoded: pyarrow's IpcWriteOptions.
 type WriteOptions = wire.WriteOptions
 
-// RecordBatchStream is a stream of a reader's batches: pyarrow's RecordBatchStream. The stream releases the reader when it ends.
+// RecordBatchStream is a stream of a reader's batches: pyarrow's RecordBatchStream. DoGet may answer with it once; the reader is released
+// when the call has ended.
 func RecordBatchStream(r array.RecordReader) *DataStream {
-	return &DataStream{Schema: r.Schema(), Chunks: func(yield func(Chunk, error) bool) {
-		defer r.Release()
+	return &DataStream{Schema: r.Schema(), release: r.Release, Chunks: func(yield func(Chunk, error) bool) {
 		for r.Next() {
 			if !yield(Chunk{Batch: r.RecordBatch()}, nil) {
 				return
@@ -52,7 +54,7 @@ func GeneratorStream(schema *arrow.Schema, chunks iter.Seq2[Chunk, error]) *Data
 	return &DataStream{Schema: schema, Chunks: chunks}
 }
 
-// MetadataWriter answers a DoPut: pyarrow's FlightMetadataWriter.
+// MetadataWriter answers a DoPut: pyarrow's FlightMetadataWriter. It is not safe for use by several goroutines; another may read meanwhile.
 type MetadataWriter struct {
 	stream flight.FlightService_DoPutServer
 }
@@ -65,19 +67,22 @@ func (w *MetadataWriter) Write(appMetadata []byte) error {
 // DataReader reads what the other side of a call sends. It is not safe for use by several goroutines; another may write meanwhile. On a
 // server, a goroutine may go on reading when the call has ended: it then gets an error.
 type DataReader struct {
-	mu   sync.Mutex // a server's release comes while a goroutine may be reading
+	mu   sync.Mutex // a server's release, and a client's writer that learns of the end, come while a goroutine may be reading
 	wire *wire.Reader
-	// failed makes the error of a call of what reading ended with; nil on servers, where it already is.
+	kept []Chunk           // what end has read
+	held arrow.RecordBatch // the last of kept that Read gave
+	err  error             // of Read, once there is no more
+	// Of clients: what makes the error of a call of what reading ended with, and what ends the call.
 	failed func(error) error
 	cancel func()
 }
 
-// Descriptor is what the client sent with its first message, for which it waits.
+// Descriptor is what the client sent with its first message, for which it waits; nil if it sent none.
 func (r *DataReader) Descriptor() (*FlightDescriptor, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d, err := r.wire.Descriptor()
-	return d, r.err(err)
+	return d, r.broken(r.asError(err))
 }
 
 // Schema is the schema of the batches, for which it waits. Chunks of metadata alone that come before are kept for Read. Where the other
@@ -86,15 +91,72 @@ func (r *DataReader) Schema() (*arrow.Schema, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.wire.Schema()
-	return s, r.err(err)
+	return s, r.broken(r.asError(err))
 }
 
 // Read waits for the next chunk; io.EOF after the last. Its batch is valid until the next Read: retain it to keep it.
 func (r *DataReader) Read() (Chunk, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.held != nil {
+		r.held.Release()
+		r.held = nil
+	}
+	if len(r.kept) > 0 {
+		c := r.kept[0]
+		r.kept, r.held = r.kept[1:], c.Batch
+		return c, nil
+	}
+	return r.receive()
+}
+
+// receive waits for the next chunk. mu is held.
+func (r *DataReader) receive() (Chunk, error) {
+	if r.err != nil {
+		return Chunk{}, r.err
+	}
 	c, err := r.wire.Next()
-	return c, r.err(err)
+	r.err = r.asError(err)
+	return c, r.err
+}
+
+// broken ends reading with an error. io.EOF does not: chunks of metadata alone may have been kept. mu is held.
+func (r *DataReader) broken(err error) error {
+	if err != nil && r.err == nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return err
+}
+
+// end reads up to the end of a call that is known to have come, and gives the error that it ended with. What has come before, which is no
+// more than a connection holds, is kept for Read.
+func (r *DataReader) end() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		c, err := r.receive()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c.Batch != nil {
+			c.Batch.Retain()
+		}
+		r.kept = append(r.kept, c)
+	}
+}
+
+// discard waits for the end of the call, passes over what comes before, and gives the error that the call ended with.
+func (r *DataReader) discard() error {
+	for {
+		if _, err := r.Read(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 // Chunks are those that Read gives, up to the last.
@@ -160,7 +222,7 @@ func (r *DataReader) release() {
 	}()
 }
 
-func (r *DataReader) err(err error) error {
+func (r *DataReader) asError(err error) error {
 	if err == nil || r.failed == nil || errors.Is(err, io.EOF) {
 		return err
 	}
