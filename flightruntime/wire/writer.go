@@ -113,21 +113,38 @@ func (s *payloadSender) WritePayload(p ipc.Payload) error {
 		s.started = true // the ipc.Writer's own first payload is the schema, which NewWriter has sent
 		return nil
 	}
-	f, err := encodeFrame(p, s.appMetadata)
-	s.appMetadata = nil
+	var appMetadata []byte
+	if len(s.appMetadata) > 0 && isRecordBatch(p) { // and not a dictionary that comes before: that is no message of its own to a client
+		appMetadata, s.appMetadata = s.appMetadata, nil
+	}
+	f, err := encodeFrame(p, appMetadata)
+	if err != nil {
+		return err
+	}
 	if s.descriptor != nil {
-		b, _ := proto.Marshal(s.descriptor)
+		b, err := proto.Marshal(s.descriptor)
+		if err != nil {
+			return err
+		}
 		head := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), b)
 		f.buffers = append(mem.BufferSlice{mem.SliceBuffer(head)}, f.buffers...)
 		f.size += len(head)
 		s.descriptor = nil
-	}
-	if err != nil {
-		return err
 	}
 	if f.size > s.limit {
 		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
 			"a message of %d bytes exceeds the limit of %d: a single row, dictionary or schema is that large; raise limits.maxMessageBytes", f.size, s.limit))
 	}
 	return s.stream.SendMsg(f)
+}
+
+// isRecordBatch tells the payload of a record batch from those of a schema and of dictionaries.
+func isRecordBatch(p ipc.Payload) bool {
+	meta := p.Meta()
+	defer meta.Release()
+	body := memory.NewBufferBytes(nil)
+	defer body.Release()
+	m := ipc.NewMessage(meta, body)
+	defer m.Release()
+	return m.Type() == ipc.MessageRecordBatch
 }
