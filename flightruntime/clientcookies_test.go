@@ -1,6 +1,7 @@
 package flightruntime
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 // exchange is a call: it gives what is sent as Cookie, and answers with Set-Cookie lines.
 func exchange(m *CookieMiddleware, setCookies ...string) (sent string) {
-	call := m.StartCall(nil, MethodDoAction) //nolint:staticcheck // it looks at no context
+	call := m.StartCall(context.Background(), MethodDoAction)
 	if headers := call.SendingHeaders().Get(headerCookie); len(headers) > 0 {
 		sent = headers[0]
 	}

@@ -204,13 +204,13 @@ func TestEachOptionThatIsRefusedHasItsError(t *testing.T) {
 		"": ErrInvalidName, "x-" + long: ErrInvalidName, "x" + long: ErrInvalidName, "unknown": ErrInvalidName, "frozen": ErrNotSet,
 		"limit": ErrInvalidValue, "x-list": ErrInvalidValue,
 	}
-	if !reflect.DeepEqual(refused, want) {
+	if !maps.EqualFunc(refused, want, errors.Is) {
 		t.Errorf("expected %v, got %v", want, refused)
 	}
 	expectOptions(t, c, map[string]any{"x-good": make([]string, MaxListItems)})
 
 	set(t, c, map[string]any{"limit": int64(5)})
-	if refused := set(t, c, map[string]any{"limit": "five"}); refused["limit"] != ErrInvalidValue { //nolint:errorlint // it is that very error
+	if refused := set(t, c, map[string]any{"limit": "five"}); !errors.Is(refused["limit"], ErrInvalidValue) {
 		t.Errorf("expected ErrInvalidValue, got %v", refused)
 	}
 	if got := get(t, c)["limit"]; got != int64(5) {
@@ -227,7 +227,7 @@ func TestASessionThatIsFullTakesNoMore(t *testing.T) {
 		many[fmt.Sprintf("option-%02d", i)] = true
 	}
 	want := map[string]error{"option-64": ErrNotSet, "option-65": ErrNotSet}
-	if refused := set(t, c, many); !reflect.DeepEqual(refused, want) {
+	if refused := set(t, c, many); !maps.EqualFunc(refused, want, errors.Is) {
 		t.Errorf("expected the last two by name to be refused, got %v", refused)
 	}
 	// What is removed makes room for what is set, whatever their names.
