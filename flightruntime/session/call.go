@@ -17,9 +17,8 @@ type Session struct {
 	manager *Manager
 	call    *flightruntime.Call
 
-	mu      sync.Mutex
-	state   *state // nil: none
-	written bool   // whether the answer sets the cookie already
+	mu    sync.Mutex
+	state *state // nil: none
 }
 
 // Options are the session's options by name: strings, bools, int64s, float64s and []strings.
@@ -91,7 +90,7 @@ func (s *Session) renew() error {
 // renewed is the cookie of a session that has to be renewed; nil of others.
 func (s *Session) renewed() *http.Cookie {
 	now := s.manager.now()
-	if s.state == nil || s.written || s.state.expires.Sub(now) > s.manager.lifetime/2 {
+	if s.state == nil || s.state.expires.Sub(now) > s.manager.lifetime/2 {
 		return nil
 	}
 	renewed := *s.state
@@ -100,7 +99,6 @@ func (s *Session) renewed() *http.Cookie {
 	if err != nil || len(cookie.String()) > MaxCookieBytes {
 		return nil // no session that this version has made
 	}
-	s.written = true
 	s.state = &renewed
 	return cookie
 }
@@ -143,7 +141,6 @@ func (s *Session) end() (known bool, err error) {
 
 // write sends a cookie: with the headers, which is where Java's client looks, or with the trailers if these have been sent.
 func (s *Session) write(cookie *http.Cookie) error {
-	s.written = true
 	if s.call.AddHeader(headerSetCookie, cookie.String()) == nil {
 		return nil
 	}

@@ -81,21 +81,35 @@ func serve(t *testing.T, s Settings, before ...flightruntime.NamedServerMiddlewa
 	return r
 }
 
-// recorder notes the lines Set-Cookie of all calls.
+// recorder notes the lines Set-Cookie of all calls, and tells which came with the trailers.
 type recorder struct {
 	mu    sync.Mutex
 	lines []string
 }
 
+const inTrailers = "in trailers: "
+
 func (r *recorder) StartCall(context.Context, flightruntime.Method) flightruntime.ClientMiddleware {
-	return r
+	return &recordedCall{recorder: r}
 }
-func (r *recorder) SendingHeaders() metadata.MD { return nil }
-func (r *recorder) CallCompleted(error)         {}
-func (r *recorder) ReceivedHeaders(headers metadata.MD) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, headers.Get(headerSetCookie)...)
+
+type recordedCall struct {
+	recorder *recorder
+	headers  bool // whether they have come
+}
+
+func (*recordedCall) SendingHeaders() metadata.MD { return nil }
+func (*recordedCall) CallCompleted(error)         {}
+func (c *recordedCall) ReceivedHeaders(headers metadata.MD) {
+	c.recorder.mu.Lock()
+	defer c.recorder.mu.Unlock()
+	for _, line := range headers.Get(headerSetCookie) {
+		if c.headers {
+			line = inTrailers + line
+		}
+		c.recorder.lines = append(c.recorder.lines, line)
+	}
+	c.headers = true // those of gRPC come with every call
 }
 
 // take is what came since the last take.
@@ -240,6 +254,11 @@ func TestASessionThatIsFullTakesNoMore(t *testing.T) {
 	if refused := set(t, c, map[string]any{"a": strings.Repeat("a", MaxCookieBytes), "b": "b"}); len(refused) != 1 || refused["a"] == nil {
 		t.Errorf("expected what fits in no cookie to be refused, got %v", refused)
 	}
+	for range 2 { // what is replaced makes room
+		if refused := set(t, c, map[string]any{"a": strings.Repeat("a", maxOptionBytes*2/3)}); len(refused) != 0 {
+			t.Errorf("refused: %v", refused)
+		}
+	}
 	// The fullest session: one byte more is refused.
 	fits := 0
 	for size := maxOptionBytes; fits == 0; size-- {
@@ -302,25 +321,28 @@ func TestEveryReplicaServesASession(t *testing.T) {
 }
 
 func TestASessionExpiresUnlessItIsUsed(t *testing.T) {
-	uses := map[string]func(t *testing.T, c *flightruntime.Client){
-		"GetSessionOptions": func(t *testing.T, c *flightruntime.Client) { get(t, c) },
-		"another action": func(t *testing.T, c *flightruntime.Client) {
+	uses := map[string]struct {
+		use      func(t *testing.T, c *flightruntime.Client)
+		trailers bool // whether the cookie comes with them
+	}{
+		"GetSessionOptions": {use: func(t *testing.T, c *flightruntime.Client) { get(t, c) }},
+		"another action": {use: func(t *testing.T, c *flightruntime.Client) {
 			for range c.DoAction(t.Context(), "anything", nil) {
 				t.Error("expected no answer")
 			}
-		},
-		"an answered call": func(t *testing.T, c *flightruntime.Client) {
+		}, trailers: true},
+		"an answered call": {use: func(t *testing.T, c *flightruntime.Client) {
 			for range c.ListFlights(t.Context(), nil) {
 				t.Error("expected no flight")
 			}
-		},
-		"a refused call": func(t *testing.T, c *flightruntime.Client) {
+		}},
+		"a refused call": {use: func(t *testing.T, c *flightruntime.Client) {
 			if _, err := c.GetFlightInfo(t.Context(), flightruntime.DescriptorForPath("a")); !errors.Is(err, flightruntime.ErrNotImplemented) {
 				t.Error(err)
 			}
-		},
+		}},
 	}
-	for name, use := range uses {
+	for name, test := range uses {
 		t.Run(name, func(t *testing.T) {
 			r := serve(t, Settings{Lifetime: time.Hour})
 			lines := &recorder{}
@@ -331,13 +353,13 @@ func TestASessionExpiresUnlessItIsUsed(t *testing.T) {
 				t.Errorf("expected one cookie for an hour, got %q", got)
 			}
 			r.pass(20 * time.Minute)
-			use(t, c)
+			test.use(t, c)
 			if got := lines.take(); len(got) != 0 {
 				t.Errorf("a session of 40 minutes more is renewed: %q", got)
 			}
 			r.pass(20 * time.Minute)
-			use(t, c)
-			if got := lines.take(); len(got) != 1 {
+			test.use(t, c)
+			if got := lines.take(); len(got) != 1 || strings.HasPrefix(got[0], inTrailers) != test.trailers {
 				t.Errorf("expected a session of 20 minutes more to be renewed once, got %q", got)
 			}
 			r.pass(50 * time.Minute)
@@ -345,6 +367,27 @@ func TestASessionExpiresUnlessItIsUsed(t *testing.T) {
 			r.pass(time.Hour)
 			expectOptions(t, c, map[string]any{})
 		})
+	}
+}
+
+func TestAnAnswerSetsOneCookie(t *testing.T) {
+	r := serve(t, Settings{Lifetime: time.Hour})
+	lines := &recorder{}
+	c := connect(t, r, flightruntime.NewCookieMiddleware(), lines)
+	set(t, c, nil)
+	for _, test := range []struct {
+		name string
+		use  func()
+	}{
+		{"SetSessionOptions", func() { set(t, c, map[string]any{"a": "b"}) }},
+		{"CloseSession", func() { _ = Close(t.Context(), c) }},
+	} {
+		r.pass(40 * time.Minute) // the session would be renewed
+		lines.take()
+		test.use()
+		if got := lines.take(); len(got) != 1 || strings.HasPrefix(got[0], inTrailers) {
+			t.Errorf("%s: expected one cookie with the headers, got %q", test.name, got)
+		}
 	}
 }
 
@@ -391,7 +434,12 @@ func TestCookiesThatAreNoneAreNoSession(t *testing.T) {
 	signed := func(payload string) string {
 		return encoding.EncodeToString(r.keys().Sign(signing.Session, []byte(payload)))
 	}
-	good := string([]byte{version, 0, 0, 0, 255, 0, 0, 0, 0}) + string(make([]byte, len(owner{})))
+	const option = "\x0a\x08\x0a\x01a\x12\x03\x0a\x01b" // session_options {key: "a" value {string_value: "b"}}
+	header := func(version byte, expires ...byte) string {
+		return string(append([]byte{version}, expires...)) + string(make([]byte, len(owner{})))
+	}
+	later := []byte{0, 0, 0, 255, 0, 0, 0, 0}
+	good := header(version, later...)
 	jar := flightruntime.NewCookieMiddleware()
 	lines := &recorder{}
 	set(t, connect(t, r, jar, lines), map[string]any{"a": "b"})
@@ -405,23 +453,24 @@ func TestCookiesThatAreNoneAreNoSession(t *testing.T) {
 		value string
 		want  int
 	}{
-		"the real one":              {cookie.Value, 1},
-		"in quotes, as C++ does":    {`"` + cookie.Value + `"`, 1},
-		"with a byte changed":       {string(forged), 0},
-		"cut":                       {cookie.Value[:len(cookie.Value)-4], 0},
-		"empty":                     {"", 0},
-		"no base64":                 {"%%%", 0},
-		"other base64":              {base64.StdEncoding.EncodeToString([]byte("a?>")), 0},
-		"too long":                  {strings.Repeat("A", MaxCookieBytes+1), 0},
-		"signed: nothing":           {signed(""), 0},
-		"signed: of another time":   {signed("\x02" + good[1:]), 0},
-		"signed: cut":               {signed(good[:len(good)-1]), 0},
-		"signed: options are none":  {signed(good + "\xff\xff"), 0},
-		"signed: an unset option":   {signed(good + "\x0a\x03\x0a\x01a"), 1},
-		"signed: no options":        {signed(good), 0},
-		"signed as a ticket":        {encoding.EncodeToString(r.keys().Sign(signing.Ticket, []byte(good))), 0},
-		"signed: expired long ago":  {signed(string([]byte{version, 0, 0, 0, 0, 0, 0, 0, 0}) + good[9:]), 0},
-		"signed: expired before -1": {signed(string([]byte{version, 255, 255, 255, 255, 255, 255, 255, 255}) + good[9:]), 0},
+		"the real one":            {cookie.Value, 1},
+		"in quotes, as C++ does":  {`"` + cookie.Value + `"`, 1},
+		"with a byte changed":     {string(forged), 0},
+		"cut":                     {cookie.Value[:len(cookie.Value)-4], 0},
+		"empty":                   {"", 0},
+		"no base64":               {"%%%", 0},
+		"other base64":            {base64.StdEncoding.EncodeToString([]byte("a?>")), 0},
+		"too long":                {strings.Repeat("A", MaxCookieBytes+1), 0},
+		"signed: nothing":         {signed(""), 0},
+		"signed: an option":       {signed(good + option), 1},
+		"signed: an unset option": {signed(good + "\x0a\x03\x0a\x01a"), 1},
+		"signed: no options":      {signed(good), 0},
+		"signed: cut":             {signed(good[:len(good)-1]), 0},
+		"signed: another version": {signed(header(version+1, later...) + option), 0},
+		"signed: no message":      {signed(good + option + "\xff\xff"), 0},
+		"signed: expired":         {signed(header(version, 0, 0, 0, 0, 0, 0, 0, 0) + option), 0},
+		"signed: before 1970":     {signed(header(version, 255, 255, 255, 255, 255, 255, 255, 255) + option), 0},
+		"signed as a ticket":      {encoding.EncodeToString(r.keys().Sign(signing.Ticket, []byte(good+option))), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options, err := GetOptions(t.Context(), connect(t, r), flightruntime.WithHeader(headerCookie, "other=1; "+CookieName+"="+test.value))
