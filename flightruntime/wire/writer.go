@@ -34,10 +34,7 @@ type Writer struct {
 // NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
 // batches. No message will exceed maxMessageBytes.
 func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, o WriteOptions) (*Writer, error) {
-	if err := checkVersion(schema, o.MetadataVersion); err != nil {
-		return nil, err
-	}
-	out := &payloadSender{stream: stream, limit: maxMessageBytes, descriptor: o.Descriptor, version: o.MetadataVersion}
+	out := &payloadSender{stream: stream, limit: maxMessageBytes, descriptor: o.Descriptor}
 	payload := ipc.GetSchemaPayload(schema, memory.DefaultAllocator)
 	defer payload.Release()
 	if err := out.WritePayload(payload); err != nil {
@@ -102,7 +99,6 @@ func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 type payloadSender struct {
 	stream      MessageSender
 	limit       int
-	version     ipc.MetadataVersion // if not arrow-go's own
 	schemaSent  bool
 	started     bool
 	descriptor  *flight.FlightDescriptor
@@ -117,26 +113,38 @@ func (s *payloadSender) WritePayload(p ipc.Payload) error {
 		s.started = true // the ipc.Writer's own first payload is the schema, which NewWriter has sent
 		return nil
 	}
-	if s.version != 0 {
-		meta := p.Meta()
-		setVersion(meta.Bytes(), s.version)
-		meta.Release()
+	var appMetadata []byte
+	if len(s.appMetadata) > 0 && isRecordBatch(p) { // and not a dictionary that comes before: that is no message of its own to a client
+		appMetadata, s.appMetadata = s.appMetadata, nil
 	}
-	f, err := encodeFrame(p, s.appMetadata)
-	s.appMetadata = nil
+	f, err := encodeFrame(p, appMetadata)
+	if err != nil {
+		return err
+	}
 	if s.descriptor != nil {
-		b, _ := proto.Marshal(s.descriptor)
+		b, err := proto.Marshal(s.descriptor)
+		if err != nil {
+			return err
+		}
 		head := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), b)
 		f.buffers = append(mem.BufferSlice{mem.SliceBuffer(head)}, f.buffers...)
 		f.size += len(head)
 		s.descriptor = nil
-	}
-	if err != nil {
-		return err
 	}
 	if f.size > s.limit {
 		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
 			"a message of %d bytes exceeds the limit of %d: a single row, dictionary or schema is that large; raise limits.maxMessageBytes", f.size, s.limit))
 	}
 	return s.stream.SendMsg(f)
+}
+
+// isRecordBatch tells the payload of a record batch from those of a schema and of dictionaries.
+func isRecordBatch(p ipc.Payload) bool {
+	meta := p.Meta()
+	defer meta.Release()
+	body := memory.NewBufferBytes(nil)
+	defer body.Release()
+	m := ipc.NewMessage(meta, body)
+	defer m.Release()
+	return m.Type() == ipc.MessageRecordBatch
 }
