@@ -61,7 +61,7 @@ type connection struct {
 }
 
 // connect connects to a server that ends with the test.
-func connect(t *testing.T, opts ServerOptions) *connection {
+func dialRaw(t *testing.T, opts ServerOptions) *connection {
 	t.Helper()
 	server, err := NewServer("grpc://127.0.0.1:0", &testService{}, opts)
 	if err != nil {
@@ -126,7 +126,7 @@ func (c *connection) await(wanted func(frame) bool) (frame, bool) {
 
 func TestClientsMayPingEveryTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := connect(t, ServerOptions{})
+		c := dialRaw(t, ServerOptions{})
 		for range 10 { // without a call, for grpc-go puts up with two pings of any kind
 			c.write(frame{kind: framePing, payload: make([]byte, 8)})
 			answer, ok := c.await(func(f frame) bool { return f.acks(framePing) || f.kind == frameGoAway })
@@ -140,7 +140,7 @@ func TestClientsMayPingEveryTenSeconds(t *testing.T) {
 
 func TestClientsThatPingWithoutPauseAreSentAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := connect(t, ServerOptions{})
+		c := dialRaw(t, ServerOptions{})
 		for range 4 {
 			c.write(frame{kind: framePing, payload: make([]byte, 8)})
 			time.Sleep(time.Second)
@@ -153,7 +153,7 @@ func TestClientsThatPingWithoutPauseAreSentAway(t *testing.T) {
 
 func TestClientsThatAreGoneAreFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, begin := connect(t, ServerOptions{}), time.Now()
+		c, begin := dialRaw(t, ServerOptions{}), time.Now()
 		if _, ok := c.await(func(f frame) bool { return f.kind == framePing && !f.acks(framePing) }); !ok {
 			t.Fatal("the server ends the connection without having asked for a sign of life")
 		}
@@ -169,7 +169,7 @@ func TestClientsThatAreGoneAreFound(t *testing.T) {
 func TestClientsAreToldTheNumberOfStreams(t *testing.T) {
 	for streams, want := range map[uint32]uint32{0: defaultMaxStreams, 7: 7} {
 		synctest.Test(t, func(t *testing.T) {
-			c := connect(t, ServerOptions{MaxStreams: streams})
+			c := dialRaw(t, ServerOptions{MaxStreams: streams})
 			settings, ok := c.await(func(f frame) bool { return f.kind == frameSettings && !f.acks(frameSettings) })
 			if !ok {
 				t.Fatal("no settings")

@@ -17,6 +17,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
+	"github.com/flight-operator/flight-operator/flightruntime/session"
 )
 
 // serveFlags are the settings of the serve command.
@@ -118,6 +119,10 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		MaxMessageBytes: int(first.Limits.MaxMessageBytes),
 		MaxStreams:      uint32(first.Limits.MaxStreams),
 		MaxCallDuration: first.Limits.MaxCallDuration.Duration,
+		Middleware: []flightruntime.NamedServerMiddleware{
+			{Name: "trace", Factory: flightruntime.ServerTraceContext()},
+			{Name: "session", Factory: session.New(session.Settings{Keys: service.Keys})},
+		},
 		Logger:          log,
 		Observer:        metrics.observe,
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/session"
 )
 
 // action is one of the actions that the service knows.
@@ -20,7 +21,21 @@ type action struct {
 	run func(s *Service, ctx context.Context, body []byte) ([][]byte, error)
 }
 
-var actions = []action{
+var actions = append(ownActions, sessionActions()...)
+
+// sessionActions are those of session options, which any replica answers: the session is in the client's cookie.
+func sessionActions() []action {
+	var of []action
+	for _, a := range session.Actions() {
+		of = append(of, action{a.Name, a.Description, func(_ *Service, ctx context.Context, body []byte) ([][]byte, error) {
+			result, err := a.Run(ctx, body)
+			return [][]byte{result}, err
+		}})
+	}
+	return of
+}
+
+var ownActions = []action{
 	{
 		flightruntime.ActionHealthCheck, "How this server fares: one JSON object with status, version, configHash, activeStreams and datasets.",
 		func(s *Service, _ context.Context, _ []byte) ([][]byte, error) {
@@ -64,10 +79,10 @@ func (s *Service) ListActions(context.Context) ([]*flightruntime.ActionType, err
 	return types, nil
 }
 
-// DoAction runs an action.
+// DoAction runs an action, before its answer begins: what it says in headers, such as a session's cookie, comes with these.
 func (s *Service) DoAction(ctx context.Context, asked *flightruntime.Action) iter.Seq2[[]byte, error] {
+	answers, err := s.act(ctx, asked)
 	return func(yield func([]byte, error) bool) {
-		answers, err := s.act(ctx, asked)
 		if err != nil {
 			yield(nil, callError(err))
 			return

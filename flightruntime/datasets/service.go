@@ -48,6 +48,9 @@ func New(c *catalog.Catalog, activeCalls func() int) *Service {
 // tickets.
 func (s *Service) SetKeys(keys *signing.Keyring) { s.keys.Store(keys) }
 
+// Keys are those that the service signs with now.
+func (s *Service) Keys() *signing.Keyring { return s.keys.Load() }
+
 // Load makes the service serve a configuration, given with the bytes that it was parsed from, and tells whether that is another than
 // before.
 func (s *Service) Load(c *config.Config, raw []byte) (changed bool) {
