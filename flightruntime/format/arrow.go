@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -109,7 +110,7 @@ func checkStreamStart(o source.Object, r io.ReaderAt) error {
 
 var errTruncatedArrow = errors.New("it begins as an Arrow file but has no footer: it is cut, or still being written; write to another name and rename it when done")
 
-func (f arrowFormat) open(o source.Object, r io.ReaderAt, q *quota) (*ipc.Reader, error) {
+func (f arrowFormat) open(o source.Object, r io.ReaderAt, q *ipcguard.Quota) (*ipc.Reader, error) {
 	messages, what := streamMessages(o, r, q), "stream"
 	if f.file {
 		var err error
@@ -127,14 +128,14 @@ func (f arrowFormat) open(o source.Object, r io.ReaderAt, q *quota) (*ipc.Reader
 
 type arrowReader struct {
 	layout    *Layout
-	quota     *quota
+	quota     *ipcguard.Quota
 	decoder   *ipc.Reader
-	validator validator
+	validator ipcguard.Validator
 	read      int // batches
 }
 
 func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
-	a.quota.step()
+	a.quota.Step()
 	if !a.decoder.Next() {
 		if err := a.decoder.Err(); err != nil {
 			return nil, fmt.Errorf("record batch %d cannot be decoded: %w", a.read, undecodable(err))
@@ -144,7 +145,7 @@ func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
 	batch := a.decoder.RecordBatch()
 	batch.Retain() // the decoder keeps its own reference until the next
 	a.read++
-	if err := a.validator.validate(batch); err != nil {
+	if err := a.validator.Validate(batch); err != nil {
 		batch.Release()
 		return nil, fmt.Errorf("record batch %d is damaged: %w", a.read-1, undecodable(err))
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -35,7 +36,7 @@ func streamMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) *ipcMe
 
 // fileMessages are those of a file: the schema, all dictionaries, all record batches.
 func fileMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) (*ipcMessages, error) {
-	blocks, err := readFooter(o, r)
+	footer, err := readFooter(o, r)
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +46,18 @@ func fileMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) (*ipcMes
 		switch {
 		case !schemaRead:
 			schemaRead = true
-			return blockAt(o, r, firstMessage, headerSchema)
-		case len(blocks.dictionaries) > 0:
-			m, err := blockAt(o, r, blocks.dictionaries[0], headerDictionaryBatch)
-			blocks.dictionaries = blocks.dictionaries[1:]
-			if err == nil && known[m.dictionary] && !m.delta {
-				return m, fmt.Errorf("it has two dictionaries %d, of which an Arrow file can have one and its additions: write an Arrow stream", m.dictionary)
+			return blockAt(o, r, firstMessage, ipcguard.KindSchema)
+		case len(footer.Dictionaries) > 0:
+			m, err := blockAt(o, r, footer.Dictionaries[0], ipcguard.KindDictionaryBatch)
+			footer.Dictionaries = footer.Dictionaries[1:]
+			if err == nil && known[m.Dictionary] && !m.Delta {
+				return m, fmt.Errorf("it has two dictionaries %d, of which an Arrow file can have one and its additions: write an Arrow stream", m.Dictionary)
 			}
-			known[m.dictionary] = true
+			known[m.Dictionary] = true
 			return m, err
-		case len(blocks.batches) > 0:
-			m, err := blockAt(o, r, blocks.batches[0], headerRecordBatch)
-			blocks.batches = blocks.batches[1:]
+		case len(footer.Batches) > 0:
+			m, err := blockAt(o, r, footer.Batches[0], ipcguard.KindRecordBatch)
+			footer.Batches = footer.Batches[1:]
 			return m, err
 		default:
 			return message{}, io.EOF
@@ -72,12 +73,12 @@ func (s *ipcMessages) Message() (*ipc.Message, error) {
 	}
 	body := memory.NewResizableBuffer(s.mem)
 	defer body.Release()
-	body.Resize(int(m.bodyLength))
-	if n, err := s.r.ReadAt(body.Bytes(), m.body); int64(n) < m.bodyLength {
+	body.Resize(int(m.BodyLength))
+	if n, err := s.r.ReadAt(body.Bytes(), m.body); int64(n) < m.BodyLength {
 		return nil, readError(s.object, err)
 	}
 	s.Release()
-	s.last = ipc.NewMessage(memory.NewBufferBytes(m.metadata), body)
+	s.last = ipc.NewMessage(memory.NewBufferBytes(m.Metadata), body)
 	return s.last, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -57,7 +58,7 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		pages := newQuota(memory.DefaultAllocator, o.Size())
 		arrays := pages
 		if opts.Allocator != nil {
-			arrays = pages.sharedWith(opts.Allocator)
+			arrays = pages.SharedWith(opts.Allocator)
 		}
 		f, err := openParquet(o, r, pages, arrays)
 		if err != nil {
@@ -79,7 +80,7 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 const parquetReadAhead = 256 << 10
 
 // openParquet opens a Parquet file after checking all that its footer says of where things are.
-func openParquet(o source.Object, r io.ReaderAt, pages, arrays *quota) (*pqarrow.FileReader, error) {
+func openParquet(o source.Object, r io.ReaderAt, pages, arrays *ipcguard.Quota) (*pqarrow.FileReader, error) {
 	if err := checkParquetMagic(o, r); err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func openParquet(o source.Object, r io.ReaderAt, pages, arrays *quota) (*pqarrow
 	props.BufferedStreamEnabled = true // a column is streamed, not read whole
 	props.BufferSize = parquetReadAhead
 	props.MaxCompressedPageSize = o.Size()
-	props.MaxUncompressedPageSize = pages.limit
+	props.MaxUncompressedPageSize = pages.Limit()
 	f, err := file.NewParquetReader(section(o, r), file.WithReadProps(props))
 	if err != nil {
 		return nil, fmt.Errorf("its Parquet footer cannot be read, the file is damaged: %w", undecodable(err))
@@ -181,7 +182,7 @@ func rowsOf(f *file.Reader) (rows int64, err error) {
 type parquetReader struct {
 	layout  *Layout
 	file    *pqarrow.FileReader
-	quota   *quota
+	quota   *ipcguard.Quota
 	maxRows int64
 
 	group   int                  // the next row group
@@ -191,7 +192,7 @@ type parquetReader struct {
 
 func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 	for {
-		p.quota.step()
+		p.quota.Step()
 		if p.left == 0 {
 			if err := p.nextGroup(ctx); err != nil {
 				return nil, err

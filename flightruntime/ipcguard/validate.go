@@ -1,22 +1,24 @@
-package format
+package ipcguard
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// validator makes sure that batches hold together: offsets and indices that point outside their arrays would otherwise be found by whoever
-// uses the batch, in whatever way. UTF-8 is not checked, nor does pyarrow.
-type validator struct {
+// Validator makes sure that batches hold together: offsets and indices that point outside their arrays would otherwise be found by whoever
+// uses the batch, in whatever way. UTF-8 is not checked, nor does pyarrow. The zero value is ready for the batches of one stream.
+type Validator struct {
 	// dictionary of each dictionary array that was validated last, in the order of a batch's arrays. Most batches share theirs.
 	dictionaries []arrow.ArrayData
 	next         int
 }
 
-func (v *validator) validate(batch arrow.RecordBatch) error {
+// Validate is the error that names the column that does not hold together.
+func (v *Validator) Validate(batch arrow.RecordBatch) error {
 	v.next = 0
 	for i, column := range batch.Columns() {
 		err := validateArray(column)
@@ -30,7 +32,7 @@ func (v *validator) validate(batch arrow.RecordBatch) error {
 	return nil
 }
 
-func (v *validator) validateDictionaries(data arrow.ArrayData) error {
+func (v *Validator) validateDictionaries(data arrow.ArrayData) error {
 	if isDictionary(data.DataType()) {
 		dictionary := data.Dictionary()
 		if v.next == len(v.dictionaries) {
@@ -53,6 +55,13 @@ func (v *validator) validateDictionaries(data arrow.ArrayData) error {
 		}
 	}
 	return nil
+}
+
+func isDictionary(t arrow.DataType) bool {
+	if e, ok := t.(arrow.ExtensionType); ok {
+		t = e.StorageType()
+	}
+	return t.ID() == arrow.DICTIONARY
 }
 
 // validateArray is array.ValidateFull, but for arrays of nulls: these have a buffer for it, and none for the reader of IPC.
@@ -97,4 +106,15 @@ func withNullBuffers(data arrow.ArrayData) arrow.ArrayData {
 		defer children[i].Release()
 	}
 	return array.NewData(data.DataType(), data.Len(), data.Buffers(), children, data.NullN(), data.Offset())
+}
+
+// mostShown bytes of a name stand in an error: enough to find the place.
+const mostShown = 80
+
+// quoted is a name as it may stand in an error: visible, and cut if long.
+func quoted(name string) string {
+	if len(name) > mostShown {
+		name = strings.ToValidUTF8(name[:mostShown], "") + "…"
+	}
+	return fmt.Sprintf("%q", name)
 }

@@ -1,20 +1,52 @@
-package format
+// Package ipcguard stands between Arrow IPC messages that nobody vouches for, from files or from the network, and arrow-go, which believes
+// them: it checks their metadata, bounds what is allocated for them, and makes sure that arrays hold together. It reads nothing itself and
+// knows neither files nor Flight.
+package ipcguard
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 )
 
-// Values of MessageHeader in Arrow's Message.fbs.
+// Kind is what an IPC message carries: MessageHeader in Arrow's Message.fbs.
+type Kind byte
+
+// The kinds of messages that make up a table.
 const (
-	headerSchema          = 1
-	headerDictionaryBatch = 2
-	headerRecordBatch     = 3
+	KindSchema          Kind = 1
+	KindDictionaryBatch Kind = 2
+	KindRecordBatch     Kind = 3
 )
 
-var headerNames = map[byte]string{headerSchema: "schema", headerDictionaryBatch: "dictionary", headerRecordBatch: "record batch"}
+func (k Kind) String() string {
+	switch k {
+	case KindSchema:
+		return "schema"
+	case KindDictionaryBatch:
+		return "dictionary"
+	case KindRecordBatch:
+		return "record batch"
+	default:
+		return fmt.Sprintf("kind %d", byte(k))
+	}
+}
+
+// Message is what the metadata of one IPC message say.
+type Message struct {
+	Metadata   []byte // a Message in FlatBuffers
+	Kind       Kind
+	BodyLength int64
+	Rows       int64 // of a record batch
+	// Of a dictionary batch.
+	Dictionary int64
+	Delta      bool
+}
+
+// Footer is where an Arrow file's footer says that its messages are: the offsets of all dictionaries and of all record batches.
+type Footer struct{ Dictionaries, Batches []int64 }
 
 // Slots of the tables in Message.fbs, Schema.fbs and File.fbs: 4, plus 2 for each field before.
 const (
@@ -49,50 +81,69 @@ const (
 	blockSize  = 24
 )
 
-// errMetadata is for metadata that no writer writes: they claim more than their bytes can hold.
-var errMetadata = errors.New("its metadata contradict themselves: the file is damaged")
+// MaxDepth of types in each other. Other readers of Arrow stop at 64.
+const MaxDepth = 64
+
+// ErrMetadata is for metadata that no writer writes: they claim more than their bytes can hold.
+var ErrMetadata = errors.New("its metadata contradict themselves: the file is damaged")
 
 // maxBatchRows is what 32-bit offsets allow, and far more than is sensible. Columns of nulls, or none, can claim any number.
 const maxBatchRows = math.MaxInt32
 
-// parseMessage reads a Message, and makes sure that arrow-go can. FlatBuffers for Go have no verifier, and arrow-go allocates and recurses
-// as metadata say: by some bytes it can be made to ask for all memory, which ends the process. What else is wrong makes it panic only.
-func parseMessage(metadata []byte) (message, error) {
+// Parse reads a message's metadata, and makes sure that arrow-go can. FlatBuffers for Go have no verifier, and arrow-go allocates and
+// recurses as metadata say: by some bytes it can be made to ask for all memory, which ends the process. What else is wrong makes it panic
+// only, and Parse as well where metadata refer to bytes that there are not.
+func Parse(metadata []byte) (Message, error) {
 	t := rootTable(metadata)
-	m := message{
-		metadata:   metadata,
-		header:     t.GetByteSlot(messageHeaderType, 0),
-		bodyLength: t.GetInt64Slot(messageBodyLength, 0),
+	m := Message{
+		Metadata:   metadata,
+		Kind:       Kind(t.GetByteSlot(messageHeaderType, 0)),
+		BodyLength: t.GetInt64Slot(messageBodyLength, 0),
 	}
 	vector(t, messageMetadata, offsetSize)
 	header, ok := child(t, messageHeader)
 	if !ok {
-		return m, errMetadata
+		return m, ErrMetadata
 	}
-	switch m.header {
-	case headerSchema:
+	switch m.Kind {
+	case KindSchema:
 		return m, checkSchema(header)
-	case headerDictionaryBatch:
-		m.dictionary = header.GetInt64Slot(dictionaryID, 0)
-		m.delta = header.GetBoolSlot(dictionaryDelta, false)
+	case KindDictionaryBatch:
+		m.Dictionary = header.GetInt64Slot(dictionaryID, 0)
+		m.Delta = header.GetBoolSlot(dictionaryDelta, false)
 		data, ok := child(header, dictionaryData)
 		if !ok {
-			return m, errMetadata
+			return m, ErrMetadata
 		}
 		return m, checkBatch(data)
-	case headerRecordBatch:
-		m.rows = header.GetInt64Slot(batchLength, 0)
+	case KindRecordBatch:
+		m.Rows = header.GetInt64Slot(batchLength, 0)
 		return m, checkBatch(header)
 	default:
 		return m, nil
 	}
 }
 
+// ParseFooter reads an Arrow file's footer. It panics as Parse does.
+func ParseFooter(footer []byte) Footer {
+	t := rootTable(footer)
+	return Footer{Dictionaries: blockOffsets(t, footerDictionaries), Batches: blockOffsets(t, footerBatches)}
+}
+
+func blockOffsets(footer flatbuffers.Table, slot flatbuffers.VOffsetT) []int64 {
+	start, n := vector(footer, slot, blockSize)
+	offsets := make([]int64, n)
+	for i := range offsets {
+		offsets[i] = footer.GetInt64(start + flatbuffers.UOffsetT(i*blockSize))
+	}
+	return offsets
+}
+
 func checkSchema(schema flatbuffers.Table) error {
 	vector(schema, schemaMetadata, offsetSize)
 	// Fields that share their children would unfold without end. In honest metadata each takes a place in a vector and a table of its own.
 	left := len(schema.Bytes) / (2 * offsetSize)
-	return checkFields(schema, schemaFields, maxDepth, &left)
+	return checkFields(schema, schemaFields, MaxDepth, &left)
 }
 
 func checkFields(t flatbuffers.Table, slot flatbuffers.VOffsetT, depth int, left *int) error {
@@ -102,7 +153,7 @@ func checkFields(t flatbuffers.Table, slot flatbuffers.VOffsetT, depth int, left
 	}
 	for i := range n {
 		if *left--; *left < 0 {
-			return errMetadata
+			return ErrMetadata
 		}
 		field := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(start + flatbuffers.UOffsetT(i*offsetSize))}
 		vector(field, fieldMetadata, offsetSize)
@@ -115,14 +166,14 @@ func checkFields(t flatbuffers.Table, slot flatbuffers.VOffsetT, depth int, left
 
 func checkBatch(batch flatbuffers.Table) error {
 	if rows := batch.GetInt64Slot(batchLength, 0); rows < 0 || rows > maxBatchRows {
-		return errMetadata
+		return ErrMetadata
 	}
 	_, buffers := vector(batch, batchBuffers, bufferSize)
 	counts, n := vector(batch, batchVariadicCounts, countSize)
 	for i := range n {
 		count := batch.GetInt64(counts + flatbuffers.UOffsetT(i*countSize))
 		if count < 0 || count > int64(buffers) {
-			return errMetadata
+			return ErrMetadata
 		}
 	}
 	return nil
@@ -149,7 +200,7 @@ func vector(t flatbuffers.Table, slot flatbuffers.VOffsetT, elementSize int) (fl
 	}
 	start, n := t.Vector(o), t.VectorLen(o)
 	if n < 0 || int64(n) > (int64(len(t.Bytes))-int64(start))/int64(elementSize) {
-		panic(errMetadata)
+		panic(ErrMetadata)
 	}
 	return start, n
 }

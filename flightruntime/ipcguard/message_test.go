@@ -1,8 +1,8 @@
-package format
+package ipcguard
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"testing"
 
 	flatbuffers "github.com/google/flatbuffers/go"
@@ -16,7 +16,7 @@ func schemaMessage(field func(b *flatbuffers.Builder) flatbuffers.UOffsetT) []by
 	b.PrependUOffsetTSlot(slotIndex(schemaFields), fields, 0)
 	schema := b.EndObject()
 	b.StartObject(5)
-	b.PrependByteSlot(slotIndex(messageHeaderType), headerSchema, 0)
+	b.PrependByteSlot(slotIndex(messageHeaderType), byte(KindSchema), 0)
 	b.PrependUOffsetTSlot(slotIndex(messageHeader), schema, 0)
 	b.Finish(b.EndObject())
 	return b.FinishedBytes()
@@ -75,52 +75,22 @@ func TestMetadataThatWouldTakeAllMemory(t *testing.T) {
 		metadata []byte
 		fine     bool
 	}{
-		{"some fields in each other", schemaMessage(chain(maxDepth, 1)), true},
-		{"fields in each other without end", schemaMessage(chain(maxDepth+1, 1)), false},
+		{"some fields in each other", schemaMessage(chain(MaxDepth, 1)), true},
+		{"fields in each other without end", schemaMessage(chain(MaxDepth+1, 1)), false},
 		{"fields that share their children", schemaMessage(chain(40, 2)), false},
 		{"more children than bytes", lying(), false},
 	} {
 		err := func() (err error) {
 			defer func() {
 				if p := recover(); p != nil {
-					err = recovered(p)
+					err = fmt.Errorf("panic: %v", p)
 				}
 			}()
-			_, err = parseMessage(c.metadata)
+			_, err = Parse(c.metadata)
 			return err
 		}()
 		if c.fine != (err == nil) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-	}
-}
-
-func TestQuota(t *testing.T) {
-	q := newQuota(nil, 10)
-	if q.limit != minQuota {
-		t.Errorf("limit %d for a small object, want %d", q.limit, minQuota)
-	}
-	if big := newQuota(nil, minQuota); big.limit != minQuota*maxRatio {
-		t.Errorf("limit %d for a large object, want %d", big.limit, int64(minQuota)*maxRatio)
-	}
-	allocate := func(n int) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = p.(error)
-			}
-		}()
-		q.Free(q.Allocate(n))
-		return nil
-	}
-	var refused *quotaError
-	for i, n := range []int{1 << 20, minQuota - 1<<20, 1} {
-		err := allocate(n)
-		if last := i == 2; last != errors.As(err, &refused) {
-			t.Errorf("allocation %d of %d bytes: %v", i, n, err)
-		}
-	}
-	q.step()
-	if err := allocate(1); err != nil {
-		t.Errorf("in the next step: %v", err)
 	}
 }
