@@ -95,7 +95,9 @@ func readFooter(o source.Object, r io.ReaderAt) (footer ipcguard.Footer, err err
 	if err != nil {
 		return footer, err
 	}
-	footer = ipcguard.ParseFooter(metadata)
+	if footer, err = ipcguard.ParseFooter(metadata); err != nil {
+		return footer, err
+	}
 	for _, offsets := range [][]int64{footer.Dictionaries, footer.Batches} {
 		for _, off := range offsets {
 			if off < firstMessage || off >= o.Size() {

@@ -1,6 +1,6 @@
-// Package ipcguard stands between Arrow IPC messages that nobody vouches for, from files or from the network, and arrow-go, which believes
-// them: it checks their metadata, bounds what is allocated for them, and makes sure that arrays hold together. It reads nothing itself and
-// knows neither files nor Flight.
+// Package ipcguard stands between Arrow IPC messages that nobody vouches for, from files or from the network, and whoever uses what they
+// carry: it checks their metadata, bounds what is allocated for them, decodes them, and makes sure that arrays hold together. It fetches
+// no bytes itself and knows neither files nor Flight.
 package ipcguard
 
 import (
@@ -50,20 +50,38 @@ type Footer struct{ Dictionaries, Batches []int64 }
 
 // Slots of the tables in Message.fbs, Schema.fbs and File.fbs: 4, plus 2 for each field before.
 const (
+	messageVersion    = 4
 	messageHeaderType = 6
 	messageHeader     = 8
 	messageBodyLength = 10
 	messageMetadata   = 12
 
-	schemaFields   = 6
-	schemaMetadata = 8
+	schemaEndianness = 4
+	schemaFields     = 6
+	schemaMetadata   = 8
 
-	fieldChildren = 14
-	fieldMetadata = 16
+	fieldName       = 4
+	fieldTypeType   = 8
+	fieldType       = 10
+	fieldDictionary = 12
+	fieldChildren   = 14
+	fieldMetadata   = 16
+
+	timestampZone = 6
+	unionTypeIDs  = 6
+
+	encodingID = 4
+
+	keyValueKey   = 4
+	keyValueValue = 6
 
 	batchLength         = 4
+	batchNodes          = 6
 	batchBuffers        = 8
+	batchCompression    = 10
 	batchVariadicCounts = 12
+
+	compressionCodec = 4
 
 	dictionaryID    = 4
 	dictionaryData  = 6
@@ -73,41 +91,55 @@ const (
 	footerBatches      = 10
 )
 
-// Sizes of what vectors are made of.
+// Values of Type in Schema.fbs: those whose tables hold something of any length.
+const (
+	typeTimestamp = 10
+	typeUnion     = 14
+)
+
+// Sizes of what vectors are made of, in bytes.
 const (
 	offsetSize = 4
 	countSize  = 8
+	idSize     = 4
+	nodeSize   = 16
 	bufferSize = 16
 	blockSize  = 24
 )
 
-// MaxDepth of types in each other. Other readers of Arrow stop at 64.
-const MaxDepth = 64
-
 // ErrMetadata is for metadata that no writer writes: they claim more than their bytes can hold.
-var ErrMetadata = errors.New("its metadata contradict themselves: the file is damaged")
+var ErrMetadata = errors.New("its metadata contradict themselves: it is damaged")
 
-// maxBatchRows is what 32-bit offsets allow, and far more than is sensible. Columns of nulls, or none, can claim any number.
-const maxBatchRows = math.MaxInt32
+const (
+	// MaxDepth of types in each other. Other readers of Arrow stop at 64.
+	MaxDepth = 64
+	// maxFields of a schema, all depths together: fifty times what wide tables have. arrow-go makes about 500 bytes of each, so 50 MB.
+	maxFields = 100_000
+	// maxBatchRows is what 32-bit offsets allow, and far more than is sensible. Columns of nulls, or none, can claim any number.
+	maxBatchRows = math.MaxInt32
+)
 
 // Parse reads a message's metadata, and makes sure that arrow-go can. FlatBuffers for Go have no verifier, and arrow-go allocates and
-// recurses as metadata say: by some bytes it can be made to ask for all memory, which ends the process. What else is wrong makes it panic
-// only, and Parse as well where metadata refer to bytes that there are not.
-func Parse(metadata []byte) (Message, error) {
+// recurses as metadata say: by some bytes it can be made to ask for all memory, which ends the process. Metadata that refer to bytes that
+// there are not are ErrMetadata where Parse comes by them; where it does not, arrow-go panics, which its readers turn into an error.
+func Parse(metadata []byte) (m Message, err error) {
+	defer recoverAs(&err)
 	t := rootTable(metadata)
-	m := Message{
+	m = Message{
 		Metadata:   metadata,
 		Kind:       Kind(t.GetByteSlot(messageHeaderType, 0)),
 		BodyLength: t.GetInt64Slot(messageBodyLength, 0),
 	}
-	vector(t, messageMetadata, offsetSize)
+	u := unfolding{left: allowance(metadata), fields: maxFields}
+	u.keyValues(t, messageMetadata)
 	header, ok := child(t, messageHeader)
 	if !ok {
 		return m, ErrMetadata
 	}
 	switch m.Kind {
 	case KindSchema:
-		return m, checkSchema(header)
+		u.keyValues(header, schemaMetadata)
+		return m, u.fieldsIn(header, schemaFields, MaxDepth)
 	case KindDictionaryBatch:
 		m.Dictionary = header.GetInt64Slot(dictionaryID, 0)
 		m.Delta = header.GetBoolSlot(dictionaryDelta, false)
@@ -115,6 +147,7 @@ func Parse(metadata []byte) (Message, error) {
 		if !ok {
 			return m, ErrMetadata
 		}
+		m.Rows = data.GetInt64Slot(batchLength, 0)
 		return m, checkBatch(data)
 	case KindRecordBatch:
 		m.Rows = header.GetInt64Slot(batchLength, 0)
@@ -124,10 +157,11 @@ func Parse(metadata []byte) (Message, error) {
 	}
 }
 
-// ParseFooter reads an Arrow file's footer. It panics as Parse does.
-func ParseFooter(footer []byte) Footer {
+// ParseFooter reads an Arrow file's footer.
+func ParseFooter(footer []byte) (f Footer, err error) {
+	defer recoverAs(&err)
 	t := rootTable(footer)
-	return Footer{Dictionaries: blockOffsets(t, footerDictionaries), Batches: blockOffsets(t, footerBatches)}
+	return Footer{Dictionaries: blockOffsets(t, footerDictionaries), Batches: blockOffsets(t, footerBatches)}, nil
 }
 
 func blockOffsets(footer flatbuffers.Table, slot flatbuffers.VOffsetT) []int64 {
@@ -139,25 +173,62 @@ func blockOffsets(footer flatbuffers.Table, slot flatbuffers.VOffsetT) []int64 {
 	return offsets
 }
 
-func checkSchema(schema flatbuffers.Table) error {
-	vector(schema, schemaMetadata, offsetSize)
-	// Fields that share their children would unfold without end. In honest metadata each takes a place in a vector and a table of its own.
-	left := len(schema.Bytes) / (2 * offsetSize)
-	return checkFields(schema, schemaFields, MaxDepth, &left)
+// unfolding counts what arrow-go makes of a schema. FlatBuffers may refer to the same bytes from many places, and arrow-go copies them for
+// each: a name of a megabyte, shared by all fields, or fields that share their children, would unfold without end.
+type unfolding struct {
+	left   int // bytes
+	fields int
 }
 
-func checkFields(t flatbuffers.Table, slot flatbuffers.VOffsetT, depth int, left *int) error {
+// allowance is what may unfold from metadata. What writers write unfolds to its own size, or to somewhat more if they share equal names.
+func allowance(metadata []byte) int { return 1<<20 + 4*len(metadata) }
+
+// take panics, as vector does, once more unfolds than may.
+func (u *unfolding) take(n int) {
+	if u.left -= n; u.left < 0 {
+		panic(ErrMetadata)
+	}
+}
+
+// bytesIn takes what the vector in a slot holds.
+func (u *unfolding) bytesIn(t flatbuffers.Table, slot flatbuffers.VOffsetT, elementSize int) {
+	_, n := vector(t, slot, elementSize)
+	u.take(n * elementSize)
+}
+
+func (u *unfolding) keyValues(t flatbuffers.Table, slot flatbuffers.VOffsetT) {
+	start, n := vector(t, slot, offsetSize)
+	for i := range n {
+		u.take(offsetSize)
+		pair := tableAt(t, start, i)
+		u.bytesIn(pair, keyValueKey, 1)
+		u.bytesIn(pair, keyValueValue, 1)
+	}
+}
+
+// fieldsIn takes the fields in a slot, and theirs.
+func (u *unfolding) fieldsIn(t flatbuffers.Table, slot flatbuffers.VOffsetT, depth int) error {
 	start, n := vector(t, slot, offsetSize)
 	if n > 0 && depth == 0 {
-		return errors.New("its schema is nested too deeply")
+		return fmt.Errorf("its schema is nested more than %d deep", MaxDepth)
+	}
+	if u.fields -= n; u.fields < 0 {
+		return fmt.Errorf("its schema has more than %d fields", maxFields)
 	}
 	for i := range n {
-		if *left--; *left < 0 {
-			return ErrMetadata
+		field := tableAt(t, start, i)
+		u.take(offsetSize)
+		u.bytesIn(field, fieldName, 1)
+		if dt, ok := child(field, fieldType); ok {
+			switch field.GetByteSlot(fieldTypeType, 0) {
+			case typeTimestamp:
+				u.bytesIn(dt, timestampZone, 1)
+			case typeUnion:
+				u.bytesIn(dt, unionTypeIDs, idSize)
+			}
 		}
-		field := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(start + flatbuffers.UOffsetT(i*offsetSize))}
-		vector(field, fieldMetadata, offsetSize)
-		if err := checkFields(field, fieldChildren, depth-1, left); err != nil {
+		u.keyValues(field, fieldMetadata)
+		if err := u.fieldsIn(field, fieldChildren, depth-1); err != nil {
 			return err
 		}
 	}
@@ -168,6 +239,7 @@ func checkBatch(batch flatbuffers.Table) error {
 	if rows := batch.GetInt64Slot(batchLength, 0); rows < 0 || rows > maxBatchRows {
 		return ErrMetadata
 	}
+	vector(batch, batchNodes, nodeSize)
 	_, buffers := vector(batch, batchBuffers, bufferSize)
 	counts, n := vector(batch, batchVariadicCounts, countSize)
 	for i := range n {
@@ -177,30 +249,4 @@ func checkBatch(batch flatbuffers.Table) error {
 		}
 	}
 	return nil
-}
-
-func rootTable(b []byte) flatbuffers.Table {
-	return flatbuffers.Table{Bytes: b, Pos: flatbuffers.GetUOffsetT(b)}
-}
-
-// child is the table in a slot.
-func child(t flatbuffers.Table, slot flatbuffers.VOffsetT) (flatbuffers.Table, bool) {
-	o := flatbuffers.UOffsetT(t.Offset(slot))
-	if o == 0 {
-		return flatbuffers.Table{}, false
-	}
-	return flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(t.Pos + o)}, true
-}
-
-// vector is the start and the length of the vector in a slot, empty if there is none. It panics if its elements do not fit in the bytes.
-func vector(t flatbuffers.Table, slot flatbuffers.VOffsetT, elementSize int) (flatbuffers.UOffsetT, int) {
-	o := flatbuffers.UOffsetT(t.Offset(slot))
-	if o == 0 {
-		return 0, 0
-	}
-	start, n := t.Vector(o), t.VectorLen(o)
-	if n < 0 || int64(n) > (int64(len(t.Bytes))-int64(start))/int64(elementSize) {
-		panic(ErrMetadata)
-	}
-	return start, n
 }

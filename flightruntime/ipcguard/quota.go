@@ -32,6 +32,9 @@ func (q *Quota) SharedWith(mem memory.Allocator) *Quota {
 // Limit is what one step may take, in bytes.
 func (q *Quota) Limit() int64 { return q.limit }
 
+// Left is what the step may still take, in bytes.
+func (q *Quota) Left() int64 { return q.limit - q.used.Load() }
+
 // Step begins the next batch.
 func (q *Quota) Step() { q.used.Store(0) }
 
@@ -53,9 +56,17 @@ func (q *Quota) Reallocate(size int, b []byte) []byte {
 	return q.Allocator.Reallocate(size, b)
 }
 
-// QuotaError tells that a batch claims more bytes than it may take.
-type QuotaError struct{ Claimed, Limit int64 }
+// QuotaError tells that a message claims more than it may take.
+type QuotaError struct {
+	Claimed, Limit int64
+	// What was claimed; bytes for one batch if empty.
+	What string
+}
 
 func (e *QuotaError) Error() string {
-	return fmt.Sprintf("it claims %d bytes for one batch and the limit is %d", e.Claimed, e.Limit)
+	what := e.What
+	if what == "" {
+		what = "bytes for one batch"
+	}
+	return fmt.Sprintf("it claims %d %s and the limit is %d", e.Claimed, what, e.Limit)
 }
