@@ -44,7 +44,10 @@ func NewDecoder(m Message, options Options) (*Decoder, error) {
 		options.MaxBatchBytes = DefaultMaxBatchBytes
 	}
 	d := &Decoder{options: options, quota: NewQuota(options.Allocator, options.MaxBatchBytes), dictionaries: make(map[int64]*dictionary)}
-	return d, d.readSchema(m)
+	if err := d.readSchema(m); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 func (d *Decoder) readSchema(m Message) (err error) {

@@ -19,7 +19,7 @@ type loader struct {
 
 	nodes, buffers, counts elements
 	codec                  codec
-	unionsHaveValidity     bool  // before version 5 of the format
+	allHaveValidity        bool  // unions and runs too, as before version 5 of the format
 	bytes                  int64 // of the body and of what was allocated
 }
 
@@ -58,11 +58,11 @@ func (d *Decoder) load(m Message, body *memory.Buffer) (*loader, error) {
 	}
 	l := &loader{
 		body: body, quota: d.quota, batch: batch, rows: m.Rows,
-		nodes:              listIn(batch, batchNodes, nodeSize),
-		buffers:            listIn(batch, batchBuffers, bufferSize),
-		counts:             listIn(batch, batchVariadicCounts, countSize),
-		unionsHaveValidity: version < versionV5,
-		bytes:              int64(body.Len()),
+		nodes:           listIn(batch, batchNodes, nodeSize),
+		buffers:         listIn(batch, batchBuffers, bufferSize),
+		counts:          listIn(batch, batchVariadicCounts, countSize),
+		allHaveValidity: version < versionV5,
+		bytes:           int64(body.Len()),
 	}
 	if compression, ok := child(batch, batchCompression); ok {
 		l.codec, err = codecOf(compression)
@@ -149,14 +149,17 @@ func (l *loader) buffersOf(dt arrow.DataType, rows, nulls int) ([]*memory.Buffer
 	own := 0                         // buffers besides
 	layout := dt.Layout()
 	switch dt.ID() {
-	case arrow.NULL, arrow.RUN_END_ENCODED:
+	case arrow.NULL:
 		return buffers, nil
-	case arrow.SPARSE_UNION, arrow.DENSE_UNION:
-		if l.unionsHaveValidity {
+	case arrow.SPARSE_UNION, arrow.DENSE_UNION, arrow.RUN_END_ENCODED:
+		if l.allHaveValidity {
 			if nulls != 0 {
-				return buffers, fmt.Errorf("it is a union with %d nulls of its own, which unions have not had since version 5 of Arrow's format", nulls)
+				return buffers, fmt.Errorf("%d of its rows are null, and a %s has had no nulls of its own since version 5 of Arrow's format", nulls, dt.Name())
 			}
 			l.buffers.next()
+		}
+		if dt.ID() == arrow.RUN_END_ENCODED {
+			return buffers, nil
 		}
 		own = len(layout.Buffers)
 	default:

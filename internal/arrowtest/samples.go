@@ -90,6 +90,7 @@ func Samples() []Sample {
 			"dictionaries in lists in structs", arrow.StructOf(arrow.Field{Name: "l", Type: arrow.ListOf(colour), Nullable: true}),
 			[]string{`[{"c":{"l":["red","blue"]}}]`, `[{"c":{"l":["green"]}},{"c":null}]`},
 		},
+		{"dictionaries of numbers", &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Uint32, ValueType: arrow.PrimitiveTypes.Float64}, []string{`[{"c":1.5},{"c":2}]`, `[{"c":3.5},{"c":2}]`}},
 		{"sparse unions", arrow.SparseUnionOf(union, codes), []string{`[{"c":[0,7]},{"c":[5,"seven"]},{"c":[0,null]}]`}},
 		{"dense unions", arrow.DenseUnionOf(union, codes), []string{`[{"c":[0,7]},{"c":[5,"seven"]},{"c":[0,8]}]`}},
 		{"run-end encoded", arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String), []string{`[{"c":"a"},{"c":"a"},{"c":null},{"c":"b"}]`}},
