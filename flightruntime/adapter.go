@@ -82,7 +82,7 @@ func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 	if data.MaxMessageBytes > 0 {
 		limit = min(limit, data.MaxMessageBytes)
 	}
-	w, err := wire.NewWriter(stream, data.Schema, limit, data.Options)
+	w, err := wire.NewWriter(stream, data.Schema, limit, data.Options.wire()...)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (a *adapter) DoExchange(stream flight.FlightService_DoExchangeServer) error
 }
 
 func (a *adapter) reader(stream wire.MessageReceiver) *DataReader {
-	return &DataReader{wire: wire.NewReader(stream, wire.ReadOptions{MaxMessageBytes: a.maxMessageBytes, Validate: true})}
+	return &DataReader{wire: wire.NewReader(stream, wire.ReaderOptions{MaxMessageBytes: a.maxMessageBytes})}
 }
 
 func (a *adapter) DoAction(action *flight.Action, stream flight.FlightService_DoActionServer) error {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
@@ -92,7 +93,11 @@ func newCallSettings(ctx context.Context, opts []CallOption) (context.Context, *
 }
 
 func (s *callSettings) reader(stream wire.MessageReceiver, o ClientOptions) *DataReader {
-	r := wire.NewReader(stream, wire.ReadOptions{MaxMessageBytes: o.MaxMessageBytes, Allocator: s.read.Allocator, Validate: s.read.Validate})
+	validation := ipcguard.ValidateLayout
+	if s.read.Validate {
+		validation = ipcguard.ValidateFull
+	}
+	r := wire.NewReader(stream, wire.ReaderOptions{MaxMessageBytes: o.MaxMessageBytes, Allocator: s.read.Allocator, Validation: validation})
 	return &DataReader{wire: r, failed: s.failedReading, cancel: s.cancel}
 }
 
@@ -108,7 +113,7 @@ func (s *callSettings) failedReading(err error) error {
 // writer is that of a call's stream. end waits for the end of the call, once it is known to have come; finish, until it comes.
 func (s *callSettings) writer(stream grpc.ClientStream, d *FlightDescriptor, o ClientOptions, end, finish func() error) *DataWriter {
 	return &DataWriter{
-		stream: stream, descriptor: d, maxMessageBytes: wire.MaxMessageBytes, options: s.write, sizeLimit: o.WriteSizeLimit,
+		stream: stream, descriptor: d, maxMessageBytes: maxSentBytes, options: s.write, sizeLimit: o.WriteSizeLimit,
 		closeSend: stream.CloseSend, end: end, finish: finish, failed: s.failed,
 	}
 }

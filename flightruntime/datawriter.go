@@ -17,7 +17,8 @@ type DataWriter struct {
 	descriptor      *FlightDescriptor // goes with a client's first message
 	options         WriteOptions      // of Begin, where it is given none
 	schema          *arrow.Schema     // of Begin
-	wire            *wire.Writer
+	early           *wire.Writer // of what is sent before Begin
+	wire            *wire.Writer // from Begin on
 	closed          bool
 	ended           error // what writing to a call that has ended gives, once it is known to have
 	// Of clients: the size that a batch may not exceed, what closes their half, what waits for the end of the call once it is known to have
@@ -51,15 +52,18 @@ func (w *DataWriter) Begin(schema *arrow.Schema, options WriteOptions) error {
 	if options.IPC == nil {
 		options.IPC = w.options.IPC
 	}
+	if options.MetadataVersion == 0 {
+		options.MetadataVersion = w.options.MetadataVersion
+	}
+	opts := options.wire()
 	if w.descriptor != nil {
-		options.Descriptor = w.descriptor
+		opts = append(opts, wire.WithDescriptor(w.descriptor))
 		w.descriptor = nil
 	}
-	begun, err := wire.NewWriter(w.stream, schema, w.maxMessageBytes, options)
+	begun, err := wire.NewWriter(w.stream, schema, w.maxMessageBytes, opts...)
 	if err != nil {
 		return w.err(err)
 	}
-	options.Descriptor = nil
 	w.wire, w.schema, w.options = begun, schema, options
 	return nil
 }
@@ -87,7 +91,7 @@ func (w *DataWriter) checkSize(c Chunk) error {
 		return nil
 	}
 	var counted countedMessages
-	scale, err := wire.NewWriter(&counted, w.schema, w.maxMessageBytes, w.options)
+	scale, err := wire.NewWriter(&counted, w.schema, w.maxMessageBytes, w.options.wire()...)
 	if err != nil {
 		return err
 	}
@@ -123,12 +127,31 @@ func (w *DataWriter) WriteMetadata(appMetadata []byte) error {
 	if err := w.takesNoMore(); err != nil {
 		return err
 	}
-	d := w.descriptor
-	if d == nil && isEmpty(Chunk{AppMetadata: appMetadata}) {
+	writer := w.wire
+	if writer == nil {
+		if err := w.beginEarly(); err != nil {
+			return w.err(err)
+		}
+		writer = w.early
+	}
+	if isEmpty(Chunk{AppMetadata: appMetadata}) {
 		return nil
 	}
-	w.descriptor = nil
-	return w.err(wire.SendMetadata(w.stream, d, appMetadata))
+	return w.err(writer.WriteMetadata(appMetadata))
+}
+
+// beginEarly makes what comes before Begin possible. A client's descriptor is sent by it.
+func (w *DataWriter) beginEarly() (err error) {
+	if w.early != nil {
+		return nil
+	}
+	var opts []wire.WriterOption
+	if w.descriptor != nil {
+		opts = append(opts, wire.WithDescriptor(w.descriptor))
+		w.descriptor = nil
+	}
+	w.early, err = wire.NewExchangeWriter(w.stream, w.maxMessageBytes, opts...)
+	return err
 }
 
 // CloseSend tells the other side that no more will be written, also where that has ended the call. On a server it does nothing: returning

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
@@ -31,8 +32,21 @@ type DataStream struct {
 	release func() // if set, frees what the stream holds when the call has ended
 }
 
-// WriteOptions say how batches are encoded: pyarrow's IpcWriteOptions.
-type WriteOptions = wire.WriteOptions
+// WriteOptions say how batches are encoded: pyarrow's IpcWriteOptions. The zero value is Arrow's latest format, uncompressed.
+type WriteOptions struct {
+	// IPC are options of arrow-go: ipc.WithLZ4, ipc.WithZstd, ipc.WithDictionaryDeltas and others.
+	IPC []ipc.Option
+	// MetadataVersion is ipc.MetadataV4, for readers before Arrow 1.0, or ipc.MetadataV5, which is the default.
+	MetadataVersion ipc.MetadataVersion
+}
+
+func (o WriteOptions) wire() []wire.WriterOption {
+	opts := []wire.WriterOption{wire.WithIPC(o.IPC...)}
+	if o.MetadataVersion != 0 {
+		opts = append(opts, wire.WithMetadataVersion(o.MetadataVersion))
+	}
+	return opts
+}
 
 // RecordBatchStream is a stream of a reader's batches: pyarrow's RecordBatchStream. DoGet may answer with it once; the reader is released
 // when the call has ended.

@@ -99,10 +99,7 @@ func (s *Service) flightInfo(ctx context.Context, r request, d *flightruntime.Fl
 
 // endpoints are the pieces of an answer that can be read side by side.
 func (s *Service) endpoints(ctx context.Context, r request) ([]*flightruntime.FlightEndpoint, error) {
-	t := ticket{ID: newTicketID(), Query: r.query, Expires: s.now().Add(ticketLifetime).Unix()}
-	if call := flightruntime.CallOf(ctx); call != nil {
-		t.Identity = call.PeerIdentity()
-	}
+	t := ticket{ID: newTicketID(), Query: r.query, Identity: identityOf(ctx), Expires: s.now().Add(ticketLifetime).Unix()}
 	ranges := partition(r.snapshot.Layout, endpointBytes, maxEndpoints)
 	if len(ranges) < 2 || r.query.Limit != nil { // a limit holds for all rows together, which one stream alone can count
 		e, err := s.endpoint(t)
@@ -187,11 +184,15 @@ func (s *Service) redeem(ctx context.Context, raw []byte) (*flightruntime.DataSt
 }
 
 func (s *Service) openTicket(ctx context.Context, raw []byte) (ticket, error) {
-	identity := ""
+	return openTicket(raw, s.keys.Load(), identityOf(ctx), s.now())
+}
+
+// identityOf is who calls; empty if nobody asked.
+func identityOf(ctx context.Context) string {
 	if call := flightruntime.CallOf(ctx); call != nil {
-		identity = call.PeerIdentity()
+		return call.PeerIdentity()
 	}
-	return openTicket(raw, s.keys.Load(), identity, s.now())
+	return ""
 }
 
 // stream is the answer to a request, from some units of the dataset.

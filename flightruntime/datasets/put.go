@@ -23,8 +23,16 @@ const putWindow = 64
 // putRequest is what a descriptor's command says of a put, as JSON.
 type putRequest struct {
 	Dataset string `json:"dataset"`
-	// ID makes the put idempotent: batches that landed before under the same ID and number are not written again.
+	// ID makes the put idempotent: batches that landed before under the same ID and number, by the same caller, are not written again.
 	ID string `json:"id,omitempty"`
+}
+
+// key is that of a put's n-th batch.
+func (p putRequest) key(ctx context.Context, n uint64) landing.Key {
+	if p.ID == "" {
+		return landing.Key{}
+	}
+	return landing.Key{ID: fmt.Sprintf("%q %q", identityOf(ctx), p.ID), N: n}
 }
 
 // maxPutID bounds the ID of a put.
@@ -152,7 +160,7 @@ func take(ctx context.Context, place *landingPlace, asked putRequest, r *flightr
 		n++
 		next := onItsWay{receipt: receipt{Batch: n, Rows: c.Batch.NumRows()}}
 		if c.Batch.NumRows() > 0 {
-			if next.pending, err = place.appender.Enqueue(ctx, c.Batch, landing.Key{ID: asked.ID, N: n}); err != nil {
+			if next.pending, err = place.appender.Enqueue(ctx, c.Batch, asked.key(ctx, n)); err != nil {
 				return err
 			}
 		}

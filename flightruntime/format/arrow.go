@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -74,7 +75,7 @@ func (f arrowFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 }
 
 // messages are those that a request asks for; nil asks for all of them.
-func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *quota, req *request) (ipc.MessageReader, error) {
+func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *ipcguard.Quota, req *request) (ipc.MessageReader, error) {
 	messages := streamMessages(o, r, q)
 	if f.file {
 		blocks, err := readFooter(o, r)
@@ -82,16 +83,16 @@ func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *quota, req *req
 			return nil, err
 		}
 		if req != nil {
-			if blocks.batches, err = batchesOf(o, blocks.batches, req); err != nil {
+			if blocks.Batches, err = batchesOf(o, blocks.Batches, req); err != nil {
 				return nil, err
 			}
 		}
-		messages.following = blocks.messages(o, r)
+		messages.following = messagesOf(blocks, o, r)
 	}
 	if req == nil || req.all() {
 		return messages, nil
 	}
-	return &projectedMessages{messages, projection{want: req.columns, of: req.layout.Schema.NumFields()}}, nil
+	return &projectedMessages{messages, ipcguard.NewProjection(req.columns, req.layout.Schema.NumFields())}, nil
 }
 
 func (f arrowFormat) checkMagic(o source.Object, r io.ReaderAt) error {
@@ -133,7 +134,7 @@ func checkStreamStart(o source.Object, r io.ReaderAt) error {
 
 var errTruncatedArrow = errors.New("it begins as an Arrow file but has no footer: it is cut, or still being written; write to another name and rename it when done")
 
-func (f arrowFormat) open(messages ipc.MessageReader, q *quota) (*ipc.Reader, error) {
+func (f arrowFormat) open(messages ipc.MessageReader, q *ipcguard.Quota) (*ipc.Reader, error) {
 	decoder, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(q))
 	if err != nil {
 		what := "stream"
@@ -147,14 +148,14 @@ func (f arrowFormat) open(messages ipc.MessageReader, q *quota) (*ipc.Reader, er
 
 type arrowReader struct {
 	schema    *arrow.Schema
-	quota     *quota
+	quota     *ipcguard.Quota
 	decoder   *ipc.Reader
-	validator validator
+	validator ipcguard.Validator
 	read      int // batches
 }
 
 func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
-	a.quota.step()
+	a.quota.Step()
 	if !a.decoder.Next() {
 		if err := a.decoder.Err(); err != nil {
 			return nil, fmt.Errorf("record batch %d cannot be decoded: %w", a.read, undecodable(err))
@@ -166,7 +167,7 @@ func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
 	a.read++
 	err := sameLength(batch)
 	if err == nil {
-		err = a.validator.validate(batch)
+		err = a.validator.Validate(batch)
 	}
 	if err != nil {
 		batch.Release()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -64,7 +65,7 @@ func fileUnits(o source.Object, r io.ReaderAt, check func() error) ([]Unit, erro
 	if err != nil {
 		return nil, err
 	}
-	firsts, bytes := batchUnits(o, blocks.batches)
+	firsts, bytes := batchUnits(o, blocks.Batches)
 	units := make([]Unit, len(firsts))
 	for i := range units {
 		from, to := group(firsts, i, len(bytes))
@@ -72,11 +73,11 @@ func fileUnits(o source.Object, r io.ReaderAt, check func() error) ([]Unit, erro
 			if err := check(); err != nil {
 				return nil, err
 			}
-			m, err := blockAt(o, r, blocks.batches[b], headerRecordBatch)
+			m, err := blockAt(o, r, blocks.Batches[b], ipcguard.KindRecordBatch)
 			if err != nil {
 				return nil, err
 			}
-			if units[i].Rows, err = addRows(units[i].Rows, m.rows); err != nil {
+			if units[i].Rows, err = addRows(units[i].Rows, m.Rows); err != nil {
 				return nil, err
 			}
 			units[i].Bytes += bytes[b]
@@ -99,26 +100,26 @@ func batchesOf(o source.Object, offsets []int64, req *request) ([]int64, error) 
 	return wanted, nil
 }
 
-// messages are those of a file one after the other: the schema, all dictionaries, and the record batches that are listed; then io.EOF.
-func (b fileBlocks) messages(o source.Object, r io.ReaderAt) func() (message, error) {
+// messagesOf are those of a file one after the other: the schema, all dictionaries, and the record batches that are listed; then io.EOF.
+func messagesOf(b ipcguard.Footer, o source.Object, r io.ReaderAt) func() (message, error) {
 	schemaRead := false
 	known := make(map[int64]bool)
 	return func() (message, error) {
 		switch {
 		case !schemaRead:
 			schemaRead = true
-			return blockAt(o, r, firstMessage, headerSchema)
-		case len(b.dictionaries) > 0:
-			m, err := blockAt(o, r, b.dictionaries[0], headerDictionaryBatch)
-			b.dictionaries = b.dictionaries[1:]
-			if err == nil && known[m.dictionary] && !m.delta {
-				return m, fmt.Errorf("it has two dictionaries %d, of which an Arrow file can have one and its additions: write an Arrow stream", m.dictionary)
+			return blockAt(o, r, firstMessage, ipcguard.KindSchema)
+		case len(b.Dictionaries) > 0:
+			m, err := blockAt(o, r, b.Dictionaries[0], ipcguard.KindDictionaryBatch)
+			b.Dictionaries = b.Dictionaries[1:]
+			if err == nil && known[m.Dictionary] && !m.Delta {
+				return m, fmt.Errorf("it has two dictionaries %d, of which an Arrow file can have one and its additions: write an Arrow stream", m.Dictionary)
 			}
-			known[m.dictionary] = true
+			known[m.Dictionary] = true
 			return m, err
-		case len(b.batches) > 0:
-			m, err := blockAt(o, r, b.batches[0], headerRecordBatch)
-			b.batches = b.batches[1:]
+		case len(b.Batches) > 0:
+			m, err := blockAt(o, r, b.Batches[0], ipcguard.KindRecordBatch)
+			b.Batches = b.Batches[1:]
 			return m, err
 		default:
 			return message{}, io.EOF

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -33,37 +32,6 @@ func streamMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) *ipcMe
 	}}
 }
 
-// fileMessages are those of a file: the schema, all dictionaries, all record batches.
-func fileMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) (*ipcMessages, error) {
-	blocks, err := readFooter(o, r)
-	if err != nil {
-		return nil, err
-	}
-	schemaRead := false
-	known := make(map[int64]bool)
-	return &ipcMessages{object: o, r: r, mem: mem, following: func() (message, error) {
-		switch {
-		case !schemaRead:
-			schemaRead = true
-			return blockAt(o, r, firstMessage, headerSchema)
-		case len(blocks.dictionaries) > 0:
-			m, err := blockAt(o, r, blocks.dictionaries[0], headerDictionaryBatch)
-			blocks.dictionaries = blocks.dictionaries[1:]
-			if err == nil && known[m.dictionary] && !m.delta {
-				return m, fmt.Errorf("it has two dictionaries %d, of which an Arrow file can have one and its additions: write an Arrow stream", m.dictionary)
-			}
-			known[m.dictionary] = true
-			return m, err
-		case len(blocks.batches) > 0:
-			m, err := blockAt(o, r, blocks.batches[0], headerRecordBatch)
-			blocks.batches = blocks.batches[1:]
-			return m, err
-		default:
-			return message{}, io.EOF
-		}
-	}}, nil
-}
-
 // Message returns the next message, which is valid until the next call.
 func (s *ipcMessages) Message() (*ipc.Message, error) {
 	m, err := s.following()
@@ -72,12 +40,12 @@ func (s *ipcMessages) Message() (*ipc.Message, error) {
 	}
 	body := memory.NewResizableBuffer(s.mem)
 	defer body.Release()
-	body.Resize(int(m.bodyLength))
-	if n, err := s.r.ReadAt(body.Bytes(), m.body); int64(n) < m.bodyLength {
+	body.Resize(int(m.BodyLength))
+	if n, err := s.r.ReadAt(body.Bytes(), m.body); int64(n) < m.BodyLength {
 		return nil, readError(s.object, err)
 	}
 	s.Release()
-	s.last = ipc.NewMessage(memory.NewBufferBytes(m.metadata), body)
+	s.last = ipc.NewMessage(memory.NewBufferBytes(m.Metadata), body)
 	return s.last, nil
 }
 

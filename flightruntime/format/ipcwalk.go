@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	flatbuffers "github.com/google/flatbuffers/go"
-
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -22,15 +21,9 @@ const (
 
 // message is what one encapsulated message's metadata says, and where its body is.
 type message struct {
-	metadata []byte
-	header   byte
-	rows     int64 // of a record batch
-	// Of a dictionary batch.
-	dictionary int64
-	delta      bool
-
-	body, bodyLength int64
-	end              int64 // where the next message begins
+	ipcguard.Message
+	body int64
+	end  int64 // where the next message begins
 }
 
 // messageAt reads the message that begins at off, without its body. The end of the stream, marked or not, is io.EOF; an end inside a
@@ -66,15 +59,15 @@ func messageAt(o source.Object, r io.ReaderAt, off int64) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	m, err := parseMessage(metadata)
+	parsed, err := ipcguard.Parse(metadata)
 	if err != nil {
 		return message{}, fmt.Errorf("the message at byte %d: %w", off, err)
 	}
-	m.body = off + start + int64(length)
-	if m.bodyLength < 0 || m.bodyLength > o.Size()-m.body {
+	m := message{Message: parsed, body: off + start + int64(length)}
+	if m.BodyLength < 0 || m.BodyLength > o.Size()-m.body {
 		return message{}, cutAt(o, off)
 	}
-	m.end = m.body + m.bodyLength
+	m.end = m.body + m.BodyLength
 	return m, nil
 }
 
@@ -85,45 +78,34 @@ func cutAt(o source.Object, off int64) error {
 // firstMessage is where an Arrow file's schema is: behind the magic and its padding.
 const firstMessage = 8
 
-// fileBlocks are the offsets of an Arrow file's messages: that of the schema, those of all dictionaries, and those of the record batches
-// that the footer lists, in its order.
-type fileBlocks struct{ dictionaries, batches []int64 }
-
 // fileTail is the length of the footer, and the magic.
 const fileTail = 4 + 6
 
 // readFooter reads an Arrow file's footer, and makes sure that its blocks are inside the file. It panics as messageAt does.
-func readFooter(o source.Object, r io.ReaderAt) (blocks fileBlocks, err error) {
+func readFooter(o source.Object, r io.ReaderAt) (footer ipcguard.Footer, err error) {
 	tail, err := readAt(o, r, o.Size()-fileTail, fileTail)
 	if err != nil {
-		return blocks, err
+		return footer, err
 	}
 	length := int64(int32(binary.LittleEndian.Uint32(tail)))
 	if length <= 0 || length > o.Size()-fileTail {
-		return blocks, fmt.Errorf("its footer of %d bytes does not fit in the file of %d: the file is damaged or cut", length, o.Size())
+		return footer, fmt.Errorf("its footer of %d bytes does not fit in the file of %d: the file is damaged or cut", length, o.Size())
 	}
-	footer, err := readAt(o, r, o.Size()-fileTail-length, length)
+	metadata, err := readAt(o, r, o.Size()-fileTail-length, length)
 	if err != nil {
-		return blocks, err
+		return footer, err
 	}
-	t := rootTable(footer)
-	if blocks.dictionaries, err = blockOffsets(o, t, footerDictionaries); err != nil {
-		return blocks, err
+	if footer, err = ipcguard.ParseFooter(metadata); err != nil {
+		return footer, err
 	}
-	blocks.batches, err = blockOffsets(o, t, footerBatches)
-	return blocks, err
-}
-
-func blockOffsets(o source.Object, footer flatbuffers.Table, slot flatbuffers.VOffsetT) ([]int64, error) {
-	start, n := vector(footer, slot, blockSize)
-	offsets := make([]int64, n)
-	for i := range offsets {
-		offsets[i] = footer.GetInt64(start + flatbuffers.UOffsetT(i*blockSize))
-		if offsets[i] < firstMessage || offsets[i] >= o.Size() {
-			return nil, fmt.Errorf("its footer says that there is a batch at byte %d of %d: the file is damaged", offsets[i], o.Size())
+	for _, offsets := range [][]int64{footer.Dictionaries, footer.Batches} {
+		for _, off := range offsets {
+			if off < firstMessage || off >= o.Size() {
+				return footer, fmt.Errorf("its footer says that there is a batch at byte %d of %d: the file is damaged", off, o.Size())
+			}
 		}
 	}
-	return offsets, nil
+	return footer, nil
 }
 
 // streamRows counts the rows of an Arrow stream.
@@ -139,45 +121,24 @@ func streamRows(o source.Object, r io.ReaderAt, check func() error) (rows int64,
 		if err != nil {
 			return 0, err
 		}
-		switch m.header {
-		case headerRecordBatch:
-			if rows, err = addRows(rows, m.rows); err != nil {
+		switch m.Kind {
+		case ipcguard.KindRecordBatch:
+			if rows, err = addRows(rows, m.Rows); err != nil {
 				return 0, err
 			}
-		case headerSchema, headerDictionaryBatch:
+		case ipcguard.KindSchema, ipcguard.KindDictionaryBatch:
 		default:
-			return 0, fmt.Errorf("the message at byte %d is of kind %d, which has no place in a table: the file is damaged", off, m.header)
+			return 0, fmt.Errorf("the message at byte %d is of kind %d, which has no place in a table: the file is damaged", off, m.Kind)
 		}
 		off = m.end
 	}
 }
 
-// fileRows counts the rows of the record batches that an Arrow file's footer lists.
-func fileRows(o source.Object, r io.ReaderAt, check func() error) (rows int64, err error) {
-	blocks, err := readFooter(o, r)
-	if err != nil {
-		return 0, err
-	}
-	for _, off := range blocks.batches {
-		if err := check(); err != nil {
-			return 0, err
-		}
-		m, err := blockAt(o, r, off, headerRecordBatch)
-		if err != nil {
-			return 0, err
-		}
-		if rows, err = addRows(rows, m.rows); err != nil {
-			return 0, err
-		}
-	}
-	return rows, nil
-}
-
 // blockAt reads the message that a file has at a known place, without its body.
-func blockAt(o source.Object, r io.ReaderAt, off int64, header byte) (message, error) {
+func blockAt(o source.Object, r io.ReaderAt, off int64, kind ipcguard.Kind) (message, error) {
 	m, err := messageAt(o, r, off)
-	if errors.Is(err, io.EOF) || err == nil && m.header != header {
-		return message{}, fmt.Errorf("there is no %s at byte %d, where it should be: the file is damaged", headerNames[header], off)
+	if errors.Is(err, io.EOF) || err == nil && m.Kind != kind {
+		return message{}, fmt.Errorf("there is no %s at byte %d, where it should be: the file is damaged", kind, off)
 	}
 	return m, err
 }

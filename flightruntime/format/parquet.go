@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -48,7 +49,7 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		pages := newQuota(memory.DefaultAllocator, o.Size())
 		arrays := pages
 		if opts.Allocator != nil {
-			arrays = pages.sharedWith(opts.Allocator)
+			arrays = pages.SharedWith(opts.Allocator)
 		}
 		props := parquetProperties(o, pages)
 		f, err := openParquet(o, r, props, arrays)
@@ -89,17 +90,17 @@ const (
 )
 
 // parquetProperties are how pages are read, into memory of a quota.
-func parquetProperties(o source.Object, pages *quota) *parquet.ReaderProperties {
+func parquetProperties(o source.Object, pages *ipcguard.Quota) *parquet.ReaderProperties {
 	props := parquet.NewReaderProperties(pages)
 	props.BufferedStreamEnabled = true // a column is streamed, not read whole
 	props.BufferSize = parquetReadAhead
 	props.MaxCompressedPageSize = o.Size()
-	props.MaxUncompressedPageSize = pages.limit
+	props.MaxUncompressedPageSize = pages.Limit()
 	return props
 }
 
 // openParquet opens a Parquet file after checking all that its footer says of where things are.
-func openParquet(o source.Object, r io.ReaderAt, props *parquet.ReaderProperties, arrays *quota) (*pqarrow.FileReader, error) {
+func openParquet(o source.Object, r io.ReaderAt, props *parquet.ReaderProperties, arrays *ipcguard.Quota) (*pqarrow.FileReader, error) {
 	if err := checkParquetMagic(o, r); err != nil {
 		return nil, err
 	}

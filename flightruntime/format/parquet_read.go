@@ -10,15 +10,17 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
 // parquetReader decodes row groups, a batch of rows of all columns at a time, and column after column.
 type parquetReader struct {
 	*request
 	file   *pqarrow.FileReader
-	leaves map[int]bool // of the columns that are wanted
-	quota  *quota       // of pages and arrays together
-	arrays *quota       // allocator of arrays
+	leaves map[int]bool    // of the columns that are wanted
+	quota  *ipcguard.Quota // of pages and arrays together
+	arrays *ipcguard.Quota // allocator of arrays
 	pace   *pace
 
 	groups  []int                   // row groups still to come
@@ -55,7 +57,7 @@ func (p *parquetReader) prune(keep func(Statistics) bool) (rows int64) {
 }
 
 func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
-	p.quota.step()
+	p.quota.Step()
 	for p.left == 0 {
 		if err := p.nextGroup(ctx); err != nil {
 			return nil, err
@@ -176,7 +178,7 @@ func (p *parquetReader) close() {
 }
 
 // single is the one array that the chunks make up.
-func single(chunks *arrow.Chunked, mem *quota) (arrow.Array, error) {
+func single(chunks *arrow.Chunked, mem *ipcguard.Quota) (arrow.Array, error) {
 	if len(chunks.Chunks()) == 1 {
 		chunks.Chunk(0).Retain()
 		return chunks.Chunk(0), nil

@@ -9,6 +9,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
 // schemaOf is a Parquet file's Arrow schema, as pyarrow has it.
@@ -27,7 +29,7 @@ func schemaOf(f *pqarrow.FileReader) (*arrow.Schema, error) {
 	return arrow.NewSchema(fields, &metadata), nil
 }
 
-// checkStoredSchema makes sure that pqarrow can read the schema that Arrow stored in a Parquet file, if it did: see parseMessage.
+// checkStoredSchema makes sure that pqarrow can read the schema that Arrow stored in a Parquet file, if it did: see ipcguard.Parse.
 func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
 	stored := metadata.FindValue("ARROW:schema")
 	if stored == nil {
@@ -42,18 +44,18 @@ func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
 		prefix = prefixSize
 	}
 	if len(data) < prefix {
-		return errMetadata
+		return ipcguard.ErrMetadata
 	}
 	length := binary.LittleEndian.Uint32(data[prefix-legacyPrefixSize:])
 	if int64(length) > int64(len(data)-prefix) {
-		return errMetadata
+		return ipcguard.ErrMetadata
 	}
-	m, err := parseMessage(data[prefix : prefix+int(length)])
+	m, err := ipcguard.Parse(data[prefix : prefix+int(length)])
 	if err != nil {
 		return err
 	}
-	if m.header != headerSchema || m.bodyLength != 0 {
-		return errMetadata
+	if m.Kind != ipcguard.KindSchema || m.BodyLength != 0 {
+		return ipcguard.ErrMetadata
 	}
 	return nil
 }

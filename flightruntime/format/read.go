@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
@@ -249,12 +250,12 @@ var errDamaged = errors.New("the file is damaged: its content contradicts its ow
 
 // undecodable is an error of arrow-go's in words for users.
 func undecodable(err error) error {
-	var q *quotaError
+	var q *ipcguard.QuotaError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, source.ErrChanged):
 		return err
 	case errors.As(err, &q):
-		return q
+		return fmt.Errorf("%w: the file is damaged, or its row groups or batches are too large to be served; write smaller ones", q)
 	case strings.Contains(err.Error(), "runtime error"): // a panic that arrow-go recovered, some of which it wraps and some it prints
 		return errDamaged
 	default:

@@ -10,10 +10,10 @@ import (
 )
 
 // needsCompact is true for types of which arrow-go's IPC writer cannot send a slice as such: it sends all the bytes that views point into
-// with every slice of them, and fails on slices of list views and dense unions.
+// with every slice of them, and fails on slices of list views and unions.
 func needsCompact(dt arrow.DataType) bool {
 	switch dt := dt.(type) {
-	case arrow.BinaryViewDataType, *arrow.ListViewType, *arrow.LargeListViewType, *arrow.DenseUnionType:
+	case arrow.BinaryViewDataType, *arrow.ListViewType, *arrow.LargeListViewType, *arrow.DenseUnionType, *arrow.SparseUnionType:
 		return true
 	case *arrow.DictionaryType, *arrow.RunEndEncodedType: // the values are shared by all slices
 		return false

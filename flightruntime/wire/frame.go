@@ -2,15 +2,9 @@ package wire
 
 import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	flatbuffers "github.com/google/flatbuffers/go"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
-)
-
-// Field numbers of FlightData (Flight.proto).
-const (
-	fieldDataHeader  = 2
-	fieldAppMetadata = 3
-	fieldDataBody    = 1000
 )
 
 // frame is one FlightData message in its encoded form.
@@ -19,28 +13,67 @@ type frame struct {
 	size    int // of all buffers, in bytes
 }
 
+// envelope is what a message carries besides an IPC payload.
+type envelope struct{ descriptor, appMetadata []byte }
+
+// frameTags is the room that tags and lengths take: four fields of a tag of at most 2 bytes and a length of at most 10.
+const frameTags = 4 * (2 + 10)
+
+// open begins a frame's head with room for n bytes more.
+func (e envelope) open(n int) []byte {
+	head := make([]byte, 0, frameTags+len(e.descriptor)+len(e.appMetadata)+n)
+	if e.descriptor != nil { // an empty one is one, too
+		head = appendField(head, fieldDescriptor, e.descriptor)
+	}
+	return head
+}
+
+// close ends what stands before the body.
+func (e envelope) close(head []byte) []byte {
+	if len(e.appMetadata) > 0 {
+		head = appendField(head, fieldAppMetadata, e.appMetadata)
+	}
+	return head
+}
+
+func appendField(b []byte, number protowire.Number, value []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, number, protowire.BytesType), value)
+}
+
+// frame is a message without a payload. C++ tells it from others by its lack of a header, and wants no body.
+func (e envelope) frame() *frame {
+	head := e.close(e.open(0))
+	return &frame{buffers: mem.BufferSlice{mem.SliceBuffer(head)}, size: len(head)}
+}
+
 // encodeFrame encodes an IPC payload as FlightData: a small head (the message's metadata and the body's length) followed by the body's
 // buffers, which are not copied.
-func encodeFrame(p ipc.Payload, appMetadata []byte) (*frame, error) {
+func encodeFrame(p ipc.Payload, e envelope, version ipc.MetadataVersion) (*frame, error) {
 	meta := p.Meta()
 	defer meta.Release()
 	body := bodyCollector{buffers: make(mem.BufferSlice, 1, 16)} // the first place is the head's
 	if err := p.SerializeBody(&body); err != nil {
 		return nil, err
 	}
-	const tags = 3 * (2 + 10) // three fields: a tag of at most 2 bytes and a length of at most 10
-	head := make([]byte, 0, meta.Len()+len(appMetadata)+tags)
-	head = protowire.AppendTag(head, fieldDataHeader, protowire.BytesType)
-	head = protowire.AppendBytes(head, meta.Bytes())
-	if len(appMetadata) > 0 {
-		head = protowire.AppendTag(head, fieldAppMetadata, protowire.BytesType)
-		head = protowire.AppendBytes(head, appMetadata)
+	head := appendField(e.open(meta.Len()), fieldDataHeader, meta.Bytes())
+	if version != ipc.MetadataV5 {
+		setVersion(head[len(head)-meta.Len():], version)
 	}
+	head = e.close(head)
 	// C++ reads a missing body as a message without one, and expects it to be there, if empty, in every message with a header.
 	head = protowire.AppendTag(head, fieldDataBody, protowire.BytesType)
 	head = protowire.AppendVarint(head, uint64(body.size))
 	body.buffers[0] = mem.SliceBuffer(head)
 	return &frame{buffers: body.buffers, size: len(head) + body.size}, nil
+}
+
+// messageVersion is the slot of the version in Message.fbs.
+const messageVersion = 4
+
+// setVersion changes the version of the format that metadata say, which arrow-go always sets to the latest.
+func setVersion(metadata []byte, version ipc.MetadataVersion) {
+	t := flatbuffers.Table{Bytes: metadata, Pos: flatbuffers.GetUOffsetT(metadata)}
+	t.MutateInt16Slot(messageVersion, int16(version))
 }
 
 // bodyCollector is an io.Writer that keeps what is written by reference.

@@ -2,141 +2,263 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
+	"github.com/flight-operator/flight-operator/internal/text"
 )
 
+// MessageReceiver is the receiving half of a gRPC stream whose server or client uses Codec.
 type MessageReceiver interface{ RecvMsg(m any) error }
 
+// ReaderOptions say what a Reader takes. The zero value trusts nobody.
+type ReaderOptions struct {
+	// MaxMessageBytes bounds one message; 0 leaves that to gRPC's own limit, which bounds what is in memory before a Reader sees it.
+	MaxMessageBytes int
+	// MaxBatchBytes bounds what a batch takes besides its message when it is uncompressed, what all dictionaries of the stream take
+	// together, and the rows of a batch. 0 is ipcguard.DefaultMaxBatchBytes.
+	MaxBatchBytes int64
+	// Allocator is where bodies and uncompressed buffers live. Nil is memory.DefaultAllocator, whose memory the garbage collector owns, so
+	// that batches may be sent on by a Writer.
+	Allocator memory.Allocator
+	// Validation is how much of a batch is looked at before it is handed out. The zero value is ipcguard.ValidateFull.
+	Validation ipcguard.Validation
+}
+
+// Chunk is what one message of a stream brings: a record batch, app_metadata, or both.
 type Chunk struct {
-	Batch       arrow.RecordBatch
+	// Batch is nil if the message had metadata alone. It belongs to the Reader and is valid until the next call of Next or Release: retain
+	// it to keep it. Nobody may change what is in it.
+	Batch arrow.RecordBatch
+	// AppMetadata is nil if there is none. It belongs to the caller.
 	AppMetadata []byte
 }
 
-type ReadOptions struct {
-	MaxMessageBytes int
-	Allocator       memory.Allocator
-	Validate        bool
-}
-
+// Reader reads the FlightData messages of one stream: what a client of DoGet gets, what a server of DoPut gets, or either side of
+// DoExchange. It takes what C++ sends and what that takes: a first message with a descriptor alone; metadata-only messages before and after
+// the schema; dictionaries that are replaced or added to; compressed bodies. The app_metadata of a schema or a dictionary are passed
+// over, as C++ does: arrow-go repeats those of a batch there. A message that has nothing in it is passed over, too.
+//
+// Errors are gRPC status errors: INVALID_ARGUMENT for messages that contradict themselves or each other, RESOURCE_EXHAUSTED where a limit
+// is hit, both with the number of the message, counted from 1, and the column; and what RecvMsg returns, as it is. After an error there is
+// nothing more to read, and the error is returned again. A Reader decodes in the goroutine that calls it and is not safe for use by several
+// at a time.
 type Reader struct {
-	stream     MessageReceiver
+	stream  MessageReceiver
+	options ReaderOptions
+
+	message  message // the one received last
+	received int     // messages
+	waiting  bool    // whether message has not been looked at yet
+
 	descriptor *flight.FlightDescriptor
-	started    bool
-	ipc        *ipc.Reader
-	pending    []Chunk
-	next       *flight.FlightData
-	lastMeta   []byte
+	decoder    *ipcguard.Decoder // nil before the schema
+	early      []Chunk           // that came before the schema, while someone waited for it
+	earlyBytes int
+	batch      arrow.RecordBatch // of the chunk that was handed out last
 	err        error
 }
 
-func NewReader(stream MessageReceiver, o ReadOptions) *Reader { return &Reader{stream: stream} }
-
-func (r *Reader) recv() (*flight.FlightData, error) {
-	if r.next != nil {
-		m := r.next
-		r.next = nil
-		return m, nil
+// NewReader is a reader of a stream. It does not wait for any message. The caller releases it.
+func NewReader(stream MessageReceiver, options ReaderOptions) *Reader {
+	if options.Allocator == nil {
+		options.Allocator = memory.DefaultAllocator
 	}
-	var m flight.FlightData
-	if err := r.stream.RecvMsg(&m); err != nil {
-		return nil, err
-	}
-	if !r.started {
-		r.started = true
-		r.descriptor = m.FlightDescriptor
-	}
-	return &m, nil
+	return &Reader{stream: stream, options: options, message: message{allocator: options.Allocator, limit: options.MaxMessageBytes}}
 }
 
+// Descriptor waits for the first message and returns its descriptor. A stream that is put or exchanged has to begin with one: INVALID_ARGUMENT
+// if it does not.
 func (r *Reader) Descriptor() (*flight.FlightDescriptor, error) {
-	if !r.started {
-		m, err := r.recv()
+	if r.received == 0 {
+		err := r.receive()
+		if errors.Is(err, io.EOF) {
+			return nil, status.Error(codes.InvalidArgument, "the stream ended before its first message: expected one with a flight_descriptor")
+		}
 		if err != nil {
 			return nil, err
 		}
-		r.next = m
+	}
+	if r.descriptor == nil {
+		return nil, status.Error(codes.InvalidArgument, "message 1 of the stream has no flight_descriptor: the first message of a stream has to name what it is for")
 	}
 	return r.descriptor, nil
 }
 
-type msgs struct{ r *Reader }
+// maxEarlyBytes of metadata-only messages are kept for Next while Schema waits; more than any protocol on top of Flight is known to need.
+const maxEarlyBytes = 4 << 20
 
-func (m msgs) Message() (*ipc.Message, error) {
-	d, err := m.r.recv()
+// Schema waits for the schema and returns it. Metadata-only messages that come before stay to be read by Next. It is io.EOF if the stream
+// ends without a schema.
+func (r *Reader) Schema() (*arrow.Schema, error) {
+	for r.decoder == nil {
+		chunk, err := r.step()
+		if err != nil {
+			return nil, err
+		}
+		if chunk == nil {
+			continue
+		}
+		const overhead = 64 // of an entry of the list, about
+		if r.earlyBytes += len(chunk.AppMetadata) + overhead; r.earlyBytes > maxEarlyBytes {
+			return nil, r.fail(status.Errorf(codes.ResourceExhausted, "%d messages with more than %d bytes of app_metadata came before the schema", len(r.early), maxEarlyBytes))
+		}
+		r.early = append(r.early, *chunk)
+	}
+	return r.decoder.Schema(), nil
+}
+
+// Next waits for the next batch or metadata-only message. It is io.EOF at the end of the stream.
+func (r *Reader) Next() (Chunk, error) {
+	r.releaseBatch()
+	if len(r.early) > 0 {
+		chunk := r.early[0]
+		r.early = r.early[1:]
+		return chunk, nil
+	}
+	for {
+		chunk, err := r.step()
+		if err != nil {
+			return Chunk{}, err
+		}
+		if chunk != nil {
+			r.batch = chunk.Batch
+			return *chunk, nil
+		}
+	}
+}
+
+// Release lets go of the batch that was handed out last, and of all else that the Reader holds.
+func (r *Reader) Release() {
+	r.releaseBatch()
+	r.message.release()
+	r.early = nil
+	if r.decoder != nil {
+		r.decoder.Release()
+	}
+	if r.err == nil {
+		r.err = errors.New("the reader was released")
+	}
+}
+
+func (r *Reader) releaseBatch() {
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
+	}
+}
+
+// receive waits for a message.
+func (r *Reader) receive() error {
+	if r.err != nil {
+		return r.err
+	}
+	r.message.release()
+	if err := r.stream.RecvMsg(&r.message); err != nil {
+		return r.fail(err)
+	}
+	r.received++
+	r.waiting = true
+	if r.message.err != nil {
+		return r.refuse(r.message.err)
+	}
+	if r.received == 1 {
+		r.descriptor = r.message.descriptor
+	}
+	return nil
+}
+
+// fail makes an error the last thing that the Reader tells.
+func (r *Reader) fail(err error) error {
+	r.message.release()
+	r.waiting = false
+	r.err = err
+	return err
+}
+
+// mostTold bytes of an error reach the other side: it has to fit in a trailer, whose limit is 8 KiB for many clients.
+const mostTold = 2 << 10
+
+// refuse is fail for what is wrong with the message.
+func (r *Reader) refuse(err error) error {
+	code := codes.InvalidArgument
+	var quota *ipcguard.QuotaError
+	var large *tooLargeError
+	if errors.As(err, &quota) || errors.As(err, &large) {
+		code = codes.ResourceExhausted
+	}
+	return r.fail(status.Error(code, text.Cut(fmt.Sprintf("message %d of the stream: %v", r.received, err), mostTold)))
+}
+
+// step looks at one message. The chunk is nil if it brings none.
+func (r *Reader) step() (*Chunk, error) {
+	if !r.waiting {
+		if err := r.receive(); err != nil {
+			return nil, err
+		}
+	}
+	r.waiting = false
+	chunk, err := r.decode()
+	if err != nil {
+		return nil, r.refuse(err)
+	}
+	r.message.release()
+	return chunk, nil
+}
+
+func (r *Reader) decode() (*Chunk, error) {
+	m := &r.message
+	if len(m.header) == 0 {
+		if n := m.bodyBytes(); n > 0 {
+			return nil, fmt.Errorf("it has a data_body of %d bytes and no data_header that says what they are", n)
+		}
+		if len(m.appMetadata) == 0 {
+			return nil, nil
+		}
+		return &Chunk{AppMetadata: m.appMetadata}, nil
+	}
+	metadata, err := ipcguard.Parse(m.header)
 	if err != nil {
 		return nil, err
 	}
-	m.r.lastMeta = d.AppMetadata
-	return ipc.NewMessage(memory.NewBufferBytes(d.DataHeader), memory.NewBufferBytes(d.DataBody)), nil
-}
-func (msgs) Release() {}
-func (msgs) Retain()  {}
-
-func (r *Reader) Schema() (*arrow.Schema, error) {
-	if r.ipc != nil {
-		return r.ipc.Schema(), nil
+	if n := int64(m.bodyBytes()); n != metadata.BodyLength {
+		return nil, fmt.Errorf("its data_body has %d bytes, and its data_header says %d", n, metadata.BodyLength)
 	}
-	for {
-		m, err := r.recv()
-		if err != nil {
-			return nil, err
+	switch metadata.Kind {
+	case ipcguard.KindSchema:
+		if r.decoder != nil {
+			return nil, errors.New("it is a second schema: a stream has one")
 		}
-		if len(m.DataHeader) == 0 {
-			r.pending = append(r.pending, Chunk{AppMetadata: m.AppMetadata})
-			continue
+		r.decoder, err = ipcguard.NewDecoder(metadata, ipcguard.Options{Allocator: r.options.Allocator, MaxBatchBytes: r.options.MaxBatchBytes, Validation: r.options.Validation})
+		return nil, err
+	case ipcguard.KindDictionaryBatch, ipcguard.KindRecordBatch:
+		if r.decoder == nil {
+			return nil, fmt.Errorf("it is a %s, and no schema has come before", metadata.Kind)
 		}
-		r.next = m
-		r.ipc, err = ipc.NewReaderFromMessageReader(msgs{r})
-		if err != nil {
-			return nil, err
-		}
-		return r.ipc.Schema(), nil
+	default:
+		return nil, fmt.Errorf("it is of %s: expected a schema, a dictionary or a record batch", metadata.Kind)
 	}
-}
-
-func (r *Reader) Next() (Chunk, error) {
-	if len(r.pending) > 0 {
-		c := r.pending[0]
-		r.pending = r.pending[1:]
-		return c, nil
+	body := m.body
+	if body == nil {
+		body = memory.NewBufferBytes(nil)
 	}
-	if r.ipc == nil {
-		m, err := r.recv()
-		if err != nil {
-			return Chunk{}, err
-		}
-		if len(m.DataHeader) == 0 {
-			if len(m.AppMetadata) == 0 {
-				return r.Next()
-			}
-			return Chunk{AppMetadata: m.AppMetadata}, nil
-		}
-		r.next = m
-		if _, err := r.Schema(); err != nil {
-			return Chunk{}, err
-		}
+	if metadata.Kind == ipcguard.KindDictionaryBatch {
+		return nil, r.decoder.Dictionary(metadata, body)
 	}
-	m, err := r.recv()
+	batch, err := r.decoder.Batch(metadata, body)
 	if err != nil {
-		return Chunk{}, err
+		return nil, err
 	}
-	if len(m.DataHeader) == 0 {
-		return Chunk{AppMetadata: m.AppMetadata}, nil
+	chunk := &Chunk{Batch: batch}
+	if len(m.appMetadata) > 0 {
+		chunk.AppMetadata = m.appMetadata
 	}
-	r.next = m
-	b, err := r.ipc.Read()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return Chunk{}, io.EOF
-		}
-		return Chunk{}, err
-	}
-	return Chunk{Batch: b, AppMetadata: r.lastMeta}, nil
+	return chunk, nil
 }
-
-func (r *Reader) Release() {}

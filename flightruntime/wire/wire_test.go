@@ -6,18 +6,18 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/flight-operator/flight-operator/internal/arrowtest"
 )
 
 // getService answers DoGet with one function.
@@ -63,7 +63,7 @@ func do(t testing.TB, get func(flight.FlightService_DoGetServer) error) flight.F
 // send is a DoGet that writes batches. Each is released before the next is written, as readers of files do.
 func send(schema *arrow.Schema, limit int, batches ...arrow.RecordBatch) func(flight.FlightService_DoGetServer) error {
 	return func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, limit, WriteOptions{})
+		w, err := NewWriter(stream, schema, limit)
 		if err != nil {
 			return err
 		}
@@ -150,68 +150,19 @@ func wantSameRows(t testing.TB, schema *arrow.Schema, got, want []arrow.RecordBa
 // fromJSON makes a batch of the rows given as a JSON array.
 func fromJSON(t testing.TB, schema *arrow.Schema, rows string) arrow.RecordBatch {
 	t.Helper()
-	batch, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(rows))
-	if err != nil {
-		t.Fatalf("make a batch of %s: %v", rows, err)
-	}
-	return batch
+	return arrowtest.FromJSON(t, schema, rows)
 }
 
 // column is a schema of one nullable column.
-func column(dt arrow.DataType) *arrow.Schema {
-	return arrow.NewSchema([]arrow.Field{{Name: "c", Type: dt, Nullable: true}}, nil)
-}
+func column(dt arrow.DataType) *arrow.Schema { return arrowtest.Column(dt) }
 
 // noLimit is no limit to the batches of these tests.
 const noLimit = 1 << 30
 
 func TestBatchesArriveAsTheyWereWritten(t *testing.T) {
-	point := arrow.StructOf(arrow.Field{Name: "x", Type: arrow.PrimitiveTypes.Float64, Nullable: true}, arrow.Field{Name: "label", Type: arrow.BinaryTypes.String, Nullable: true})
-	colour := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
-	union := []arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "s", Type: arrow.BinaryTypes.String, Nullable: true}}
-	codes := []arrow.UnionTypeCode{0, 5}
-	for _, tt := range []struct {
-		name    string
-		dt      arrow.DataType
-		batches []string
-	}{
-		{"numbers with nulls", arrow.PrimitiveTypes.Int64, []string{`[{"c":1},{"c":null},{"c":-3}]`, `[{"c":4}]`}},
-		{"booleans", arrow.FixedWidthTypes.Boolean, []string{`[{"c":true},{"c":null},{"c":false},{"c":true},{"c":true},{"c":false},{"c":false},{"c":true},{"c":true}]`}},
-		{"nulls alone", arrow.Null, []string{`[{"c":null},{"c":null}]`}},
-		{"strings", arrow.BinaryTypes.String, []string{`[{"c":"Zürich"},{"c":""},{"c":null},{"c":"` + strings.Repeat("long ", 100) + `"}]`}},
-		{"large strings", arrow.BinaryTypes.LargeString, []string{`[{"c":"a"},{"c":null}]`}},
-		{"binary", arrow.BinaryTypes.Binary, []string{`[{"c":"AAEC"},{"c":null}]`}},
-		{"fixed-size binary", &arrow.FixedSizeBinaryType{ByteWidth: 3}, []string{`[{"c":"AAEC"},{"c":null}]`}},
-		{"decimals", &arrow.Decimal128Type{Precision: 10, Scale: 2}, []string{`[{"c":"12.34"},{"c":null}]`}},
-		{"timestamps", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}, []string{`[{"c":"2024-02-29T12:00:00Z"},{"c":null}]`}},
-		{"string views", arrow.BinaryTypes.StringView, []string{`[{"c":"short"},{"c":null},{"c":"longer than twelve bytes"}]`, `[{"c":"another buffer of another batch"}]`}},
-		{"binary views", arrow.BinaryTypes.BinaryView, []string{`[{"c":"AAEC"},{"c":"AAECAAECAAECAAECAAECAAEC"}]`}},
-		{"structs", point, []string{`[{"c":{"x":1.5,"label":"a"}},{"c":null},{"c":{"x":null,"label":null}}]`}},
-		{"lists", arrow.ListOf(arrow.BinaryTypes.String), []string{`[{"c":["a","b"]},{"c":[]},{"c":null},{"c":[null]}]`}},
-		{"large lists", arrow.LargeListOf(arrow.PrimitiveTypes.Int32), []string{`[{"c":[1,2]},{"c":null}]`}},
-		{"lists of lists of structs", arrow.ListOf(arrow.ListOf(point)), []string{`[{"c":[[{"x":1,"label":"a"}],[]]},{"c":null}]`}},
-		{"fixed-size lists", arrow.FixedSizeListOf(2, arrow.PrimitiveTypes.Float32), []string{`[{"c":[1,2]},{"c":null},{"c":[3,4]}]`}},
-		{"list views", arrow.ListViewOf(arrow.PrimitiveTypes.Int32), []string{`[{"c":[1,2]},{"c":null},{"c":[3]}]`}},
-		{"maps", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int32), []string{`[{"c":[{"key":"a","value":1}]},{"c":null}]`}},
-		{"a dictionary that stays", colour, []string{`[{"c":"red"},{"c":"blue"}]`, `[{"c":"red"},{"c":"blue"}]`}},
-		{"dictionaries that change with each batch", colour, []string{`[{"c":"red"},{"c":null}]`, `[{"c":"green"},{"c":"red"}]`, `[{"c":"blue"}]`, `[{"c":"red"},{"c":null}]`}},
-		{
-			"dictionaries in lists in structs", arrow.StructOf(arrow.Field{Name: "l", Type: arrow.ListOf(colour), Nullable: true}),
-			[]string{`[{"c":{"l":["red","blue"]}}]`, `[{"c":{"l":["green"]}},{"c":null}]`},
-		},
-		{"sparse unions", arrow.SparseUnionOf(union, codes), []string{`[{"c":[0,7]},{"c":[5,"seven"]},{"c":[0,null]}]`}},
-		{"dense unions", arrow.DenseUnionOf(union, codes), []string{`[{"c":[0,7]},{"c":[5,"seven"]},{"c":[0,8]}]`}},
-		{"run-end encoded", arrow.RunEndEncodedOf(arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String), []string{`[{"c":"a"},{"c":"a"},{"c":null},{"c":"b"}]`}},
-		{"extension types", extensions.NewUUIDType(), []string{`[{"c":"6f0c1e8e-1c0a-4a52-9a4f-3f9d5b8f1b1d"},{"c":null}]`}},
-		{"no batch", arrow.PrimitiveTypes.Int64, nil},
-		{"a batch without rows between others", arrow.BinaryTypes.String, []string{`[{"c":"a"}]`, `[]`, `[{"c":"b"}]`}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			schema := column(tt.dt)
-			var batches []arrow.RecordBatch
-			for _, rows := range tt.batches {
-				batches = append(batches, fromJSON(t, schema, rows))
-			}
+	for _, tt := range arrowtest.Samples() {
+		t.Run(tt.Name, func(t *testing.T) {
+			schema, batches := column(tt.Type), tt.Records(t)
 			gotSchema, got := decode(t, mustReceive(t, schema, noLimit, batches...))
 			if !gotSchema.Equal(schema) {
 				t.Errorf("schema arrived as %v, want %v", gotSchema, schema)
@@ -252,7 +203,7 @@ func TestSchemaArrivesBeforeTheFirstBatchIsWritten(t *testing.T) {
 	arrived := make(chan struct{})
 	schema := column(arrow.PrimitiveTypes.Int64)
 	stream := do(t, func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, noLimit, WriteOptions{})
+		w, err := NewWriter(stream, schema, noLimit)
 		if err != nil {
 			return err
 		}
@@ -287,7 +238,7 @@ func (e *encoded) SendMsg(m any) error {
 func TestEveryMessageHasABody(t *testing.T) {
 	// C++ takes a message without the body's field for one that has no data at all, and refuses it as a batch.
 	var sent encoded
-	w, err := NewWriter(&sent, column(arrow.Null), noLimit, WriteOptions{})
+	w, err := NewWriter(&sent, column(arrow.Null), noLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +283,7 @@ func TestWriteEndsWithTheCall(t *testing.T) {
 	batch := numbers(schema, 1<<17)
 	ended := make(chan error, 1)
 	client := connect(t, func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, noLimit, WriteOptions{})
+		w, err := NewWriter(stream, schema, noLimit)
 		for err == nil {
 			err = w.Write(batch)
 		}

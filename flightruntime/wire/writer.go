@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,9 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -19,40 +18,173 @@ import (
 // 512 KiB on a larger message is not faster.
 const TargetMessageBytes = 1 << 20
 
-// MessageSender is the sending half of a gRPC stream whose server uses Codec.
+// MessageSender is the sending half of a gRPC stream whose server or client uses Codec.
 type MessageSender interface{ SendMsg(m any) error }
 
-// Writer sends record batches of one schema as FlightData. It is not safe for use by several goroutines.
+// WriterOption is how a Writer differs from one that sends plain batches in the latest version of Arrow's format.
+type WriterOption func(*Writer)
+
+// WithDescriptor puts a descriptor into the first message, as the streams of DoPut and DoExchange have to begin.
+func WithDescriptor(d *flight.FlightDescriptor) WriterOption {
+	return func(w *Writer) { w.descriptor = d }
+}
+
+// WithIPC encodes batches with options of arrow-go: ipc.WithLZ4, ipc.WithZstd, ipc.WithMinSpaceSavings, ipc.WithCompressConcurrency,
+// ipc.WithDictionaryDeltas. An allocator has to be one whose memory the garbage collector owns.
+func WithIPC(opts ...ipc.Option) WriterOption {
+	return func(w *Writer) { w.options = append(w.options, opts...) }
+}
+
+// WithMetadataVersion encodes batches in an earlier version of Arrow's format: ipc.MetadataV4, for readers from before Arrow 1.0. These
+// cannot be sent unions and run-end encoded columns, which are laid out in another way there.
+func WithMetadataVersion(v ipc.MetadataVersion) WriterOption {
+	return func(w *Writer) { w.out.version = v }
+}
+
+// Writer sends record batches of one schema as FlightData, and app_metadata with them or alone. Errors are those of SendMsg, which is
+// io.EOF on a client whose call has ended (RecvMsg knows why), or say what cannot be sent. It is not safe for use by several goroutines.
 type Writer struct {
-	stream   MessageSender
-	out      *payloadSender
+	out        *payloadSender
+	descriptor *flight.FlightDescriptor
+	options    []ipc.Option
+
+	schema   *arrow.Schema // nil before Begin
 	ipc      *ipc.Writer
-	target   int64 // bytes of a message
-	compacts bool  // whether a column is of a type that needsCompact
+	target   int64                 // bytes of a message
+	compacts bool                  // whether a column is of a type that needsCompact
+	floats   *floatingDictionaries // nil if there are none
 }
 
 // NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
 // batches. No message will exceed maxMessageBytes.
-func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, o WriteOptions) (*Writer, error) {
-	out := &payloadSender{stream: stream, limit: maxMessageBytes, descriptor: o.Descriptor}
-	payload := ipc.GetSchemaPayload(schema, memory.DefaultAllocator)
-	defer payload.Release()
-	if err := out.WritePayload(payload); err != nil {
+func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, opts ...WriterOption) (*Writer, error) {
+	w := newWriter(stream, maxMessageBytes, opts)
+	if err := w.describe(); err != nil {
 		return nil, err
 	}
-	out.schemaSent = true
-	opts := append([]ipc.Option{ipc.WithSchema(schema)}, o.IPC...)
-	return &Writer{
-		stream: stream, out: out,
-		ipc: ipc.NewWriterWithPayloadWriter(out, opts...),
+	if err := w.Begin(schema); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// NewExchangeWriter is a writer that has no schema yet, as either side of DoExchange: Begin sends one. A descriptor is sent at once, for the
+// other side does not act before it has it.
+func NewExchangeWriter(stream MessageSender, maxMessageBytes int, opts ...WriterOption) (*Writer, error) {
+	w := newWriter(stream, maxMessageBytes, opts)
+	if err := w.describe(); err != nil {
+		return nil, err
+	}
+	if w.descriptor == nil {
+		return w, nil
+	}
+	if err := w.out.sendAlone(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func newWriter(stream MessageSender, maxMessageBytes int, opts []WriterOption) *Writer {
+	w := &Writer{
+		out: &payloadSender{stream: stream, limit: maxMessageBytes, version: ipc.MetadataV5},
 		// Half the limit leaves room for the message's metadata and for paddings.
-		target:   int64(min(TargetMessageBytes, maxMessageBytes/2)),
-		compacts: slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return needsCompact(f.Type) }),
-	}, nil
+		target: int64(min(TargetMessageBytes, maxMessageBytes/2)),
+	}
+	for _, opt := range opts {
+		opt(w)
+	}
+	return w
+}
+
+// describe encodes the descriptor for the next message.
+func (w *Writer) describe() error {
+	if w.descriptor == nil {
+		return nil
+	}
+	encoded, err := proto.Marshal(w.descriptor)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, "the descriptor cannot be sent: its path is not UTF-8")
+	}
+	w.out.next.descriptor = encoded
+	return nil
+}
+
+// Begin sends the schema of the batches to come. NewWriter has done so.
+func (w *Writer) Begin(schema *arrow.Schema) (err error) {
+	if w.schema != nil {
+		return errors.New("a schema has been sent already, and a stream has one")
+	}
+	if w.out.version < ipc.MetadataV5 && slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, differsInV4) }) {
+		return status.Error(codes.InvalidArgument, "unions and run-end encoded columns cannot be sent in version 4 of Arrow's format: use version 5")
+	}
+	payload, err := schemaPayload(schema)
+	if err != nil {
+		return err
+	}
+	defer payload.Release()
+	if err := w.out.WritePayload(payload); err != nil {
+		return err
+	}
+	w.schema = schema
+	w.compacts = slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return needsCompact(f.Type) })
+	if slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, isFloatingDictionary) }) {
+		w.floats = &floatingDictionaries{}
+	}
+	w.restart()
+	return nil
+}
+
+// schemaPayload is the message of a schema. arrow-go panics at types that it cannot write.
+func schemaPayload(schema *arrow.Schema) (p ipc.Payload, err error) {
+	defer func() {
+		if recover() != nil {
+			err = status.Errorf(codes.Unimplemented, "the schema cannot be sent, for it has an extension type that is stored as a dictionary, or one that arrow-go does not know: %v", schema)
+		}
+	}()
+	return ipc.GetSchemaPayload(schema, memory.DefaultAllocator), nil
+}
+
+// restart has the dictionaries sent anew with the next batch.
+func (w *Writer) restart() {
+	if w.ipc != nil {
+		_ = w.ipc.Close() // it sends nothing
+	}
+	w.out.skipSchema = true
+	w.ipc = ipc.NewWriterWithPayloadWriter(w.out, append(slices.Clone(w.options), ipc.WithSchema(w.schema))...)
 }
 
 // Write sends a batch, in several messages where it is large. The batch may be released as soon as Write returns.
-func (w *Writer) Write(batch arrow.RecordBatch) error {
+func (w *Writer) Write(batch arrow.RecordBatch) error { return w.WriteWithMetadata(batch, nil) }
+
+// WriteWithMetadata is Write with app_metadata, which go with the first of the messages that bring the batch's rows.
+func (w *Writer) WriteWithMetadata(batch arrow.RecordBatch, appMetadata []byte) error {
+	if w.schema == nil {
+		return errors.New("no schema has been sent: call Begin before the first batch is written")
+	}
+	w.out.next.appMetadata = appMetadata
+	defer func() { w.out.next.appMetadata = nil }()
+	return w.write(batch)
+}
+
+// WriteMetadata sends app_metadata without a batch, before the schema or behind it.
+func (w *Writer) WriteMetadata(appMetadata []byte) error {
+	if len(appMetadata) == 0 {
+		return errors.New("there are no app_metadata to send: pyarrow reads an empty message as the end of the stream")
+	}
+	w.out.next.appMetadata = appMetadata
+	defer func() { w.out.next.appMetadata = nil }()
+	return w.out.sendAlone()
+}
+
+// WriteChunk sends what a Reader's Next gives: a batch, app_metadata, or both.
+func (w *Writer) WriteChunk(c Chunk) error {
+	if c.Batch == nil {
+		return w.WriteMetadata(c.AppMetadata)
+	}
+	return w.WriteWithMetadata(c.Batch, c.AppMetadata)
+}
+
+func (w *Writer) write(batch arrow.RecordBatch) error {
 	rows := batch.NumRows()
 	step := rowsPerMessage(batch, w.target)
 	if step >= rows {
@@ -70,7 +202,7 @@ func (w *Writer) Write(batch arrow.RecordBatch) error {
 func (w *Writer) writeSlice(batch arrow.RecordBatch, from, to int64) error {
 	slice := batch.NewSlice(from, to)
 	defer slice.Release()
-	return w.Write(slice)
+	return w.write(slice)
 }
 
 func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
@@ -78,11 +210,22 @@ func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
 		batch = compactBatch(batch)
 		defer batch.Release()
 	}
+	if w.floats != nil && w.floats.changed(batch) {
+		w.restart()
+	}
 	return w.ipc.Write(batch)
 }
 
-// Close releases what the writer holds. It sends nothing: the end of the stream is the end of the call.
-func (w *Writer) Close() error { return w.ipc.Close() }
+// Close releases what the writer holds. It sends nothing: the end of the stream is the end of the call, or of the client's half of it.
+func (w *Writer) Close() error {
+	if w.floats != nil {
+		w.floats.release()
+	}
+	if w.ipc == nil {
+		return nil
+	}
+	return w.ipc.Close()
+}
 
 // rowsPerMessage is how many rows of a batch make a message near the target, at least one.
 func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
@@ -97,54 +240,51 @@ func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 
 // payloadSender is the ipc.PayloadWriter that sends each payload as one message.
 type payloadSender struct {
-	stream      MessageSender
-	limit       int
-	schemaSent  bool
-	started     bool
-	descriptor  *flight.FlightDescriptor
-	appMetadata []byte
+	stream  MessageSender
+	limit   int
+	version ipc.MetadataVersion
+	// next is what goes with the next message: the descriptor with any, app_metadata with one of rows, or alone.
+	next envelope
+	// skipSchema drops the next payload: the schema with which each ipc.Writer begins, and which Begin has sent.
+	skipSchema bool
 }
 
 func (s *payloadSender) Start() error { return nil }
 func (s *payloadSender) Close() error { return nil }
 
 func (s *payloadSender) WritePayload(p ipc.Payload) error {
-	if s.schemaSent && !s.started {
-		s.started = true // the ipc.Writer's own first payload is the schema, which NewWriter has sent
+	if s.skipSchema {
+		s.skipSchema = false
 		return nil
 	}
-	var appMetadata []byte
-	if len(s.appMetadata) > 0 && isRecordBatch(p) { // and not a dictionary that comes before: that is no message of its own to a client
-		appMetadata, s.appMetadata = s.appMetadata, nil
+	e := envelope{descriptor: s.next.descriptor}
+	if len(s.next.appMetadata) > 0 && isRows(p) {
+		e.appMetadata, s.next.appMetadata = s.next.appMetadata, nil
 	}
-	f, err := encodeFrame(p, appMetadata)
+	f, err := encodeFrame(p, e, s.version)
 	if err != nil {
 		return err
 	}
-	if s.descriptor != nil {
-		b, err := proto.Marshal(s.descriptor)
-		if err != nil {
-			return err
-		}
-		head := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), b)
-		f.buffers = append(mem.BufferSlice{mem.SliceBuffer(head)}, f.buffers...)
-		f.size += len(head)
-		s.descriptor = nil
-	}
-	if f.size > s.limit {
-		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
-			"a message of %d bytes exceeds the limit of %d: a single row, dictionary or schema is that large; raise limits.maxMessageBytes", f.size, s.limit))
-	}
-	return s.stream.SendMsg(f)
+	return s.send(f)
 }
 
-// isRecordBatch tells the payload of a record batch from those of a schema and of dictionaries.
-func isRecordBatch(p ipc.Payload) bool {
+// isRows tells whether a payload is a record batch, rather than a schema or a dictionary.
+func isRows(p ipc.Payload) bool {
 	meta := p.Meta()
 	defer meta.Release()
-	body := memory.NewBufferBytes(nil)
-	defer body.Release()
-	m := ipc.NewMessage(meta, body)
+	m := ipc.NewMessage(meta, memory.NewBufferBytes(nil))
 	defer m.Release()
 	return m.Type() == ipc.MessageRecordBatch
+}
+
+// sendAlone sends what goes with the next message without one.
+func (s *payloadSender) sendAlone() error { return s.send(s.next.frame()) }
+
+func (s *payloadSender) send(f *frame) error {
+	if f.size > s.limit {
+		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
+			"a message of %d bytes exceeds the limit of %d: a single row, dictionary, schema or app_metadata are that large; raise limits.maxMessageBytes", f.size, s.limit))
+	}
+	s.next.descriptor = nil
+	return s.stream.SendMsg(f)
 }

@@ -1,4 +1,4 @@
-package format
+package ipcguard
 
 import (
 	"encoding/binary"
@@ -12,23 +12,8 @@ import (
 // not wanted can be taken out of the metadata before arrow-go reads them, and need not be read from storage at all. Vectors only become
 // shorter by it, so that this is done in place.
 
-// Slots of the tables in Message.fbs and Schema.fbs, besides those of parseMessage.
-const (
-	messageVersion = 4
-
-	fieldTypeKind   = 8
-	fieldType       = 10
-	fieldDictionary = 12
-
-	dictionaryEncodingID = 4
-
-	unionMode = 4
-
-	batchNodes = 6
-)
-
-// nodeSize is the size of what a vector of nodes is made of.
-const nodeSize = 16
+// unionMode is a slot of Union in Schema.fbs.
+const unionMode = 4
 
 // metadataV5 is the version of metadata since which unions and run-end encoded arrays have no validity bitmap.
 const metadataV5 = 4
@@ -39,7 +24,6 @@ const (
 	typeBinary        = 4
 	typeUtf8          = 5
 	typeStruct        = 13
-	typeUnion         = 14
 	typeFixedSizeList = 16
 	typeLargeBinary   = 19
 	typeLargeUtf8     = 20
@@ -57,8 +41,8 @@ type extent struct {
 	views          int // places in the vector that tells how many further buffers each array of views has
 }
 
-// projection takes the columns that are not wanted out of the messages of an object.
-type projection struct {
+// Projection takes the columns that are not wanted out of the messages of an object: first Schema, then Batch for each record batch.
+type Projection struct {
 	want []int // ascending indices
 	of   int   // as many columns as the object is to have
 
@@ -66,17 +50,24 @@ type projection struct {
 	dictionaries map[int64]bool // those of the columns that are wanted
 }
 
-var errOtherColumns = errors.New("it has other columns")
+// ErrOtherColumns is the error of Schema for an object that has not as many columns as it is to have.
+var ErrOtherColumns = errors.New("it has other columns")
 
-// schema takes the fields that are not wanted out of a schema's metadata, and notes what all of them take in record batches.
-func (p *projection) schema(metadata []byte) error {
+// NewProjection wants the columns of some ascending indices, of as many as the object is to have.
+func NewProjection(want []int, of int) *Projection { return &Projection{want: want, of: of} }
+
+// Dictionary is whether a column that is wanted refers to the dictionary of that ID.
+func (p *Projection) Dictionary(id int64) bool { return p.dictionaries[id] }
+
+// Schema takes the fields that are not wanted out of a schema's metadata, and notes what all of them take in record batches.
+func (p *Projection) Schema(metadata []byte) error {
 	schema, ok := child(rootTable(metadata), messageHeader)
 	if !ok {
-		return errMetadata
+		return ErrMetadata
 	}
 	start, n := vector(schema, schemaFields, offsetSize)
 	if n != p.of {
-		return errOtherColumns
+		return ErrOtherColumns
 	}
 	fields := make([]flatbuffers.Table, n)
 	p.columns = make([]extent, n)
@@ -91,7 +82,7 @@ func (p *projection) schema(metadata []byte) error {
 		addDictionaries(p.dictionaries, fields[c])
 	}
 	shorten(metadata, start, n, len(p.want))
-	_, err := parseMessage(metadata) // vectors that lie in each other are none any more
+	_, err := Parse(metadata) // vectors that lie in each other are none any more
 	return err
 }
 
@@ -102,7 +93,7 @@ func (e *extent) add(field flatbuffers.Table) {
 		e.buffers += 2 // its indices are what stands in the batch
 		return
 	}
-	switch field.GetByteSlot(fieldTypeKind, 0) {
+	switch field.GetByteSlot(fieldTypeType, 0) {
 	case typeNull:
 	case typeRunEndEncoded:
 		e.bitmapsV4++
@@ -128,7 +119,7 @@ func (e *extent) add(field flatbuffers.Table) {
 // addDictionaries adds the IDs of the dictionaries that arrays of a field refer to.
 func addDictionaries(ids map[int64]bool, field flatbuffers.Table) {
 	if encoding, ok := child(field, fieldDictionary); ok {
-		ids[encoding.GetInt64Slot(dictionaryEncodingID, 0)] = true
+		ids[encoding.GetInt64Slot(encodingID, 0)] = true
 	}
 	eachChild(field, func(c flatbuffers.Table) { addDictionaries(ids, c) })
 }
@@ -141,12 +132,12 @@ func eachChild(field flatbuffers.Table, f func(flatbuffers.Table)) {
 	}
 }
 
-// batch takes the columns that are not wanted out of a record batch's metadata. It returns what is left of its body.
-func (p *projection) batch(metadata []byte, bodyLength int64) (body placement, err error) {
+// Batch takes the columns that are not wanted out of a record batch's metadata. It returns what is left of its body.
+func (p *Projection) Batch(metadata []byte, bodyLength int64) (body Placement, err error) {
 	root := rootTable(metadata)
 	batch, ok := child(root, messageHeader)
 	if !ok {
-		return body, errMetadata
+		return body, ErrMetadata
 	}
 	nodes := newCompaction(batch, batchNodes, nodeSize)
 	buffers := newCompaction(batch, batchBuffers, bufferSize)
@@ -158,7 +149,7 @@ func (p *projection) batch(metadata []byte, bodyLength int64) (body placement, e
 			n += c.bitmapsV4
 		}
 		for v := range c.views {
-			n += int(counts.int64At(counts.next+v, 0)) // parseMessage has bounded it
+			n += int(counts.int64At(counts.next+v, 0)) // Parse has bounded it
 		}
 		keep := len(wanted) > 0 && wanted[0] == i
 		if keep {
@@ -171,9 +162,9 @@ func (p *projection) batch(metadata []byte, bodyLength int64) (body placement, e
 	for i := range buffers.kept {
 		off, length := buffers.int64At(i, 0), buffers.int64At(i, 8)
 		if off < 0 || length < 0 || off > bodyLength-length {
-			return body, errMetadata
+			return body, ErrMetadata
 		}
-		if err := body.add(off, length); err != nil {
+		if err := body.Add(off, length); err != nil {
 			return body, err
 		}
 		buffers.setInt64At(i, 0, body.last())
@@ -181,7 +172,7 @@ func (p *projection) batch(metadata []byte, bodyLength int64) (body placement, e
 	nodes.end()
 	buffers.end()
 	counts.end()
-	_, err = parseMessage(metadata) // vectors that lie in each other are none any more
+	_, err = Parse(metadata) // vectors that lie in each other are none any more
 	return body, err
 }
 
@@ -202,7 +193,7 @@ func newCompaction(t flatbuffers.Table, slot flatbuffers.VOffsetT, size int) *co
 // pass looks at the next n elements, which are wanted or not.
 func (c *compaction) pass(n int, keep bool) {
 	if n < 0 || n > c.n-c.next {
-		panic(errMetadata)
+		panic(ErrMetadata)
 	}
 	if keep {
 		elements := c.bytes[c.start:]
@@ -224,7 +215,7 @@ func shorten(b []byte, start flatbuffers.UOffsetT, n, kept int) {
 
 func (c *compaction) at(i, off int) []byte {
 	if i >= c.n {
-		panic(errMetadata)
+		panic(ErrMetadata)
 	}
 	return c.bytes[int(c.start)+i*c.size+off:]
 }
@@ -237,41 +228,44 @@ func (c *compaction) setInt64At(i, off int, v int64) {
 	binary.LittleEndian.PutUint64(c.at(i, off), uint64(v))
 }
 
-// placement is where the wanted pieces of a body are in it, and where in a smaller one they are put.
-type placement struct {
-	pieces []piece
-	length int64
+// Placement is where the wanted pieces of a body are in it, and where in a smaller one they are put.
+type Placement struct {
+	Pieces []Piece
+	// Length of the smaller body.
+	Length int64
 }
 
-type piece struct {
-	from, length int64
-	at           int64
-	tail         int64 // where in the smaller body the last buffer of the piece is
+// Piece is a range of a body, and where in the smaller one it is put.
+type Piece struct {
+	From, Length int64
+	At           int64
+
+	tail int64 // where in the smaller body the last buffer of the piece is
 }
 
 // bodyAlignment is that of a body, and the largest of the buffers in it.
 const bodyAlignment = 64
 
-// add puts a buffer behind the others. Those that follow each other in the body, with no more between than padding, are one piece; all keep
+// Add puts a buffer behind the others. Those that follow each other in the body, with no more between than padding, are one piece; all keep
 // their alignment.
-func (p *placement) add(off, length int64) error {
-	if n := len(p.pieces); n > 0 {
-		last := &p.pieces[n-1]
-		if gap := off - last.from - last.length; gap >= 0 && gap < bodyAlignment {
-			last.tail = last.at + last.length + gap
-			last.length += gap + length
-			p.length = last.at + last.length
+func (p *Placement) Add(off, length int64) error {
+	if n := len(p.Pieces); n > 0 {
+		last := &p.Pieces[n-1]
+		if gap := off - last.From - last.Length; gap >= 0 && gap < bodyAlignment {
+			last.tail = last.At + last.Length + gap
+			last.Length += gap + length
+			p.Length = last.At + last.Length
 			return nil
 		}
 	}
-	at := (p.length+bodyAlignment-1)&^(bodyAlignment-1) + off%bodyAlignment
+	at := (p.Length+bodyAlignment-1)&^(bodyAlignment-1) + off%bodyAlignment
 	if at < 0 || length > math.MaxInt64-2*bodyAlignment-at { // buffers that share their bytes
-		return errMetadata
+		return ErrMetadata
 	}
-	p.pieces = append(p.pieces, piece{from: off, length: length, at: at, tail: at})
-	p.length = at + length
+	p.Pieces = append(p.Pieces, Piece{From: off, Length: length, At: at, tail: at})
+	p.Length = at + length
 	return nil
 }
 
 // last is where the buffer is that was added last.
-func (p *placement) last() int64 { return p.pieces[len(p.pieces)-1].tail }
+func (p *Placement) last() int64 { return p.Pieces[len(p.Pieces)-1].tail }
