@@ -14,8 +14,8 @@ import (
 // appendFormats are the formats that keep every type of what is put, as package format writes them.
 var appendFormats = []string{string(v1alpha1.FormatParquet), string(v1alpha1.FormatArrowFile), string(v1alpha1.FormatArrowStream)}
 
-// maxAppendName bounds the last segment of a glob that puts go by. With what stands for its '*', at most 80 bytes, and the mark of a file
-// that is not complete, the name stays below the 255 bytes that file systems allow.
+// maxAppendName bounds the last segment of a glob that puts go by: with what package landing puts in place of its '*', 56 bytes, a name stays
+// well below the 255 that file systems allow.
 const maxAppendName = 128
 
 // appendFields say where the parts of a dataset stand that access Append depends on.
