@@ -86,7 +86,7 @@ func TestStatisticsOfParquet(t *testing.T) {
 	}
 }
 
-// What pyarrow 26 wrote: decimals of 32 bits as bytes and as integers, views, a timestamp as INT96, text longer than fits in statistics.
+// What pyarrow 26 wrote: narrow decimals, views, unsigned integers, times in a zone.
 func TestStatisticsOfPyarrow(t *testing.T) {
 	data := testdata(t, "statistics.parquet")
 	layout := inspect(t, format.Parquet, objects("parquet", data))
