@@ -32,7 +32,7 @@ import (
 const (
 	runtimeImage = "example.test/flightruntime:v1"
 	// patience bounds every wait. It is for machines under load; what is waited for takes well under a second.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 )
 
 // world is a namespace with an operator, and nodes that run what Deployments ask for.
