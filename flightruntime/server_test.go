@@ -30,6 +30,8 @@ type testService struct {
 	BaseService
 	getFlightInfo func(context.Context) (*FlightInfo, error)
 	doGet         func(context.Context) iter.Seq2[Chunk, error]
+	doPut         func(context.Context, *DataReader, *MetadataWriter) error
+	doExchange    func(context.Context, *DataReader, *DataWriter) error
 	doAction      func(*Action) iter.Seq2[[]byte, error]
 }
 
@@ -39,6 +41,14 @@ func (s *testService) GetFlightInfo(ctx context.Context, _ *FlightDescriptor) (*
 
 func (s *testService) DoGet(ctx context.Context, _ *Ticket) (*DataStream, error) {
 	return GeneratorStream(arrow.NewSchema(nil, nil), s.doGet(ctx)), nil
+}
+
+func (s *testService) DoPut(ctx context.Context, r *DataReader, w *MetadataWriter) error {
+	return s.doPut(ctx, r, w)
+}
+
+func (s *testService) DoExchange(ctx context.Context, r *DataReader, w *DataWriter) error {
+	return s.doExchange(ctx, r, w)
 }
 
 func (s *testService) DoAction(_ context.Context, a *Action) iter.Seq2[[]byte, error] {
