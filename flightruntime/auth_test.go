@@ -118,8 +118,7 @@ func TestHandshakeGivesATokenThatGoesWithEachCall(t *testing.T) {
 }
 
 func TestHandshakeThatFails(t *testing.T) {
-	service, _ := identities()
-	server := start(t, service, withAuth(riddle{}))
+	server := start(t, allWell, withAuth(riddle{}))
 	for name, test := range map[string]struct {
 		handler ClientAuthHandler
 		kind    *Error
@@ -142,7 +141,7 @@ func TestHandshakeThatFails(t *testing.T) {
 		})
 	}
 	t.Run("there is none", func(t *testing.T) {
-		client := connect(t, start(t, service, ServerOptions{}), insecureClient)
+		client := connect(t, start(t, allWell, ServerOptions{}), insecureClient)
 		if err := client.Authenticate(t.Context(), &solver{}); !errors.Is(err, ErrNotImplemented) {
 			t.Errorf("ended with %v", err)
 		}
@@ -291,8 +290,7 @@ func TestBasicAuthAsksForPasswordsOnce(t *testing.T) {
 	basic := NewBasicAuth(func(context.Context, string, string) (string, error) { asked++; return "ada", nil }, nil)
 	for setUp, options := range basicServers(basic) {
 		t.Run("set up "+setUp, func(t *testing.T) {
-			service, _ := identities()
-			client := connect(t, start(t, service, options), insecureClient)
+			client := connect(t, start(t, allWell, options), insecureClient)
 			asked = 0
 			if _, err := client.GetFlightInfo(t.Context(), DescriptorForPath("a"), WithHeader("authorization", "Basic YTph")); err != nil {
 				t.Fatal(err)
@@ -306,8 +304,7 @@ func TestBasicAuthAsksForPasswordsOnce(t *testing.T) {
 
 func TestBasicAuthRefusesOtherHeaders(t *testing.T) {
 	for setUp, options := range basicServers(NewBasicAuth(users, nil)) {
-		service, _ := identities()
-		client := connect(t, start(t, service, options), insecureClient)
+		client := connect(t, start(t, allWell, options), insecureClient)
 		for name, headers := range map[string][]string{
 			"none":               nil,
 			"an empty one":       {""},
@@ -379,8 +376,7 @@ func TestRefusalsOfBasicAuthTellNothing(t *testing.T) {
 		t.Run("set up "+setUp, func(t *testing.T) {
 			var logs syncBuffer
 			options.Logger = slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			service, _ := identities()
-			client := connect(t, start(t, service, options), insecureClient)
+			client := connect(t, start(t, allWell, options), insecureClient)
 			said := map[string]bool{}
 			for _, name := range []string{"ada", "eve"} {
 				_, err := client.AuthenticateBasicToken(t.Context(), name, "a-wrong-password")
@@ -422,8 +418,7 @@ func TestCredentialsInPlainTextAreRefused(t *testing.T) {
 		}
 	}
 	t.Run("a client", func(t *testing.T) {
-		service, _ := identities()
-		server := start(t, service, withAuth(basic))
+		server := start(t, allWell, withAuth(basic))
 		var sends clientMiddleware
 		sends.diary, sends.headers = &diary{}, metadata.Pairs("authorization", "Bearer x")
 		for name, test := range map[string]struct {
@@ -461,8 +456,7 @@ func TestCredentialsInPlainTextAreRefused(t *testing.T) {
 
 // A client may authenticate again, while calls are running.
 func TestAuthenticatingAgainIsSafe(t *testing.T) {
-	service := everyService{do: func(context.Context) error { return nil }}
-	client := connect(t, start(t, service, withAuth(NewBasicAuth(users, nil))), insecureClient)
+	client := connect(t, start(t, allWell, withAuth(NewBasicAuth(users, nil))), insecureClient)
 	handler := BasicHandshake("ada", "love:lace")
 	if _, err := handler.Token(t.Context()); err == nil {
 		t.Error("there is a token before there was a handshake")
@@ -495,8 +489,7 @@ func (panickingAuth) Authenticate(context.Context, AuthConversation) error { pan
 func (panickingAuth) IsValid(context.Context, []byte) (string, error)      { panic("own fault") }
 
 func TestAPanicInAnAuthHandlerEndsTheCallAndNoMore(t *testing.T) {
-	service, _ := identities()
-	server := start(t, service, withAuth(panickingAuth{}))
+	server := start(t, allWell, withAuth(panickingAuth{}))
 	client := connect(t, server, insecureClient)
 	for range 2 {
 		if err := client.Authenticate(t.Context(), BasicHandshake("ada", "")); !errors.Is(err, ErrInternal) || strings.Contains(err.Error(), "own fault") {
@@ -511,8 +504,7 @@ func TestAPanicInAnAuthHandlerEndsTheCallAndNoMore(t *testing.T) {
 
 func TestAServerThatGivesNoTokenIsNoServerForBasicAuth(t *testing.T) {
 	anybody := withAuth(anybodyAuth{})
-	service, _ := identities()
-	client := connect(t, start(t, service, anybody), insecureClient)
+	client := connect(t, start(t, allWell, anybody), insecureClient)
 	if _, err := client.AuthenticateBasicToken(t.Context(), "ada", "love:lace"); !errors.Is(err, ErrUnauthenticated) || !strings.Contains(err.Error(), "without a bearer token") {
 		t.Errorf("a basic token: %v", err)
 	}
@@ -532,8 +524,7 @@ func (anybodyAuth) Authenticate(_ context.Context, conversation AuthConversation
 func (anybodyAuth) IsValid(context.Context, []byte) (string, error) { return "", nil }
 
 func TestOptionsOfTheCallerStayAsTheyAre(t *testing.T) {
-	service, _ := identities()
-	client := connect(t, start(t, service, withAuth(NewBasicAuth(users, nil))), insecureClient)
+	client := connect(t, start(t, allWell, withAuth(NewBasicAuth(users, nil))), insecureClient)
 	opts := slices.Grow([]CallOption{WithHeader("x-word", "one")}, 1)
 	if _, err := client.AuthenticateBasicToken(t.Context(), "ada", "love:lace", opts...); err != nil {
 		t.Fatal(err)

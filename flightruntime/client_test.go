@@ -235,8 +235,7 @@ func TestAWriterHearsWhyTheServerHasEndedTheCall(t *testing.T) {
 }
 
 func TestAServerMayEndACallWellBeforeAllIsWritten(t *testing.T) {
-	service := everyService{do: func(context.Context) error { return nil }}
-	client := connect(t, start(t, service, ServerOptions{}), ClientOptions{})
+	client := connect(t, start(t, allWell, ServerOptions{}), ClientOptions{})
 	w, results, err := client.DoPut(t.Context(), DescriptorForPath("a"), numbers)
 	if err != nil {
 		t.Fatal(err)
