@@ -300,8 +300,9 @@ func TestMaxCallDurationTellsTheClient(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	_, client := connectTo(t, start(t, service, ServerOptions{MaxCallDuration: 50 * time.Millisecond}))
-	if _, err := client.GetFlightInfo(t.Context(), &flight.FlightDescriptor{}); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("ended with %v, want DEADLINE_EXCEEDED", err)
+	_, err := client.GetFlightInfo(t.Context(), &flight.FlightDescriptor{})
+	if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "the call has taken longer than 50ms") {
+		t.Errorf("ended with %v, want DEADLINE_EXCEEDED and why", err)
 	}
 }
 
@@ -440,6 +441,57 @@ func TestShutdownDoesNotWaitForACallThatIgnoresItsEnd(t *testing.T) {
 	cancel()
 	if err := server.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "1 calls") {
 		t.Errorf("Shutdown returned %v, want an error that counts the call", err)
+	}
+}
+
+func TestAServerAnswersFromStartToShutdown(t *testing.T) {
+	server, err := NewServer("grpc://127.0.0.1:0", allWell, ServerOptions{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := connect(t, server, ClientOptions{})
+	early := make(chan error, 1)
+	go func() {
+		_, err := client.GetFlightInfo(t.Context(), DescriptorForPath("a"))
+		early <- err
+	}()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	server.Start()
+	server.Start() // once more does nothing
+	if err := <-early; err != nil {
+		t.Errorf("a call from before the start ended with %v", err)
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("Wait returned %v while the server serves", err)
+	default:
+	}
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Wait returned %v", err)
+	}
+	if err := server.Wait(); err != nil {
+		t.Errorf("Wait returned %v the second time", err)
+	}
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown returned %v the second time", err)
+	}
+	if _, err := client.GetFlightInfo(t.Context(), DescriptorForPath("a")); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a call after the end ended with %v", err)
+	}
+}
+
+func TestAServerThatCannotAcceptSaysSo(t *testing.T) {
+	server, err := NewServer("grpc://127.0.0.1:0", allWell, ServerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.listener.Close()
+	if err := server.Serve(); err == nil || !strings.Contains(err.Error(), server.Location().String()) {
+		t.Errorf("Serve returned %v, want an error with the location", err)
 	}
 }
 
