@@ -11,7 +11,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -127,20 +126,6 @@ func (c *Client) GetSchema(ctx context.Context, d *FlightDescriptor, opts ...Cal
 		return nil, err
 	}
 	return SchemaOf(result.GetSchema())
-}
-
-// SchemaOf reads a schema as FlightInfo and SchemaResult carry it: an IPC message.
-func SchemaOf(encoded []byte) (schema *arrow.Schema, err error) {
-	defer func() {
-		if recover() != nil { // arrow-go's decoder on bytes that are no message
-			schema, err = nil, Errorf(KindInvalid, "the schema of %d bytes is not an Arrow IPC message", len(encoded))
-		}
-	}()
-	schema, err = flight.DeserializeSchema(encoded, memory.DefaultAllocator)
-	if err != nil {
-		return nil, Errorf(KindInvalid, "the schema of %d bytes is not an Arrow IPC message: %w", len(encoded), err)
-	}
-	return schema, nil
 }
 
 // DoGet reads the data that a ticket stands for. It does not wait for the server: what speaks against the call comes with the first thing

@@ -45,6 +45,9 @@ type everyService struct {
 
 var _ Service = everyService{}
 
+// allWell is a service whose calls go well.
+var allWell = everyService{do: func(context.Context) error { return nil }}
+
 // one is a sequence of one thing or one error.
 func one[T any](ctx context.Context, s everyService, thing T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) { yield(thing, s.do(ctx)) }

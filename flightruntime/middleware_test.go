@@ -250,7 +250,7 @@ func TestAPanicInMiddlewareEndsTheCallAndNoMore(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			var d diary
 			var logs syncBuffer
-			server := start(t, everyService{do: func(context.Context) error { return nil }}, ServerOptions{
+			server := start(t, allWell, ServerOptions{
 				Logger: slog.New(slog.NewTextHandler(&logs, nil)),
 				Middleware: stack(
 					&serverMiddleware{name: "outer", diary: &d},
@@ -450,7 +450,7 @@ func TestClientMiddlewareHearsOnceOfEachEnd(t *testing.T) {
 	})
 	t.Run("it is read beyond its end", func(t *testing.T) {
 		var d diary
-		server := start(t, everyService{do: func(context.Context) error { return nil }}, ServerOptions{})
+		server := start(t, allWell, ServerOptions{})
 		client := connect(t, server, ClientOptions{Middleware: []ClientMiddlewareFactory{&clientMiddleware{name: "it", diary: &d}}})
 		r, err := client.DoGet(t.Context(), &Ticket{})
 		if err != nil {

@@ -3,7 +3,6 @@ package flightruntime
 import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 // The messages of Flight.proto, by the names that they have there.
@@ -47,11 +46,6 @@ func NewEndpoint(ticket []byte, locations ...Location) *FlightEndpoint {
 		e.Location = append(e.Location, &flight.Location{Uri: l.String()})
 	}
 	return e
-}
-
-// EncodeSchema encodes a schema as FlightInfo and SchemaResult carry it: an IPC message. SchemaOf reads it.
-func EncodeSchema(schema *arrow.Schema) []byte {
-	return flight.SerializeSchema(schema, memory.DefaultAllocator)
 }
 
 // Method is an RPC of Flight.proto.

@@ -30,6 +30,8 @@ type testService struct {
 	BaseService
 	getFlightInfo func(context.Context) (*FlightInfo, error)
 	doGet         func(context.Context) iter.Seq2[Chunk, error]
+	doPut         func(context.Context, *DataReader, *MetadataWriter) error
+	doExchange    func(context.Context, *DataReader, *DataWriter) error
 	doAction      func(*Action) iter.Seq2[[]byte, error]
 }
 
@@ -39,6 +41,14 @@ func (s *testService) GetFlightInfo(ctx context.Context, _ *FlightDescriptor) (*
 
 func (s *testService) DoGet(ctx context.Context, _ *Ticket) (*DataStream, error) {
 	return GeneratorStream(arrow.NewSchema(nil, nil), s.doGet(ctx)), nil
+}
+
+func (s *testService) DoPut(ctx context.Context, r *DataReader, w *MetadataWriter) error {
+	return s.doPut(ctx, r, w)
+}
+
+func (s *testService) DoExchange(ctx context.Context, r *DataReader, w *DataWriter) error {
+	return s.doExchange(ctx, r, w)
 }
 
 func (s *testService) DoAction(_ context.Context, a *Action) iter.Seq2[[]byte, error] {
@@ -290,8 +300,9 @@ func TestMaxCallDurationTellsTheClient(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	_, client := connectTo(t, start(t, service, ServerOptions{MaxCallDuration: 50 * time.Millisecond}))
-	if _, err := client.GetFlightInfo(t.Context(), &flight.FlightDescriptor{}); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("ended with %v, want DEADLINE_EXCEEDED", err)
+	_, err := client.GetFlightInfo(t.Context(), &flight.FlightDescriptor{})
+	if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "the call has taken longer than 50ms") {
+		t.Errorf("ended with %v, want DEADLINE_EXCEEDED and why", err)
 	}
 }
 
@@ -430,6 +441,57 @@ func TestShutdownDoesNotWaitForACallThatIgnoresItsEnd(t *testing.T) {
 	cancel()
 	if err := server.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "1 calls") {
 		t.Errorf("Shutdown returned %v, want an error that counts the call", err)
+	}
+}
+
+func TestAServerAnswersFromStartToShutdown(t *testing.T) {
+	server, err := NewServer("grpc://127.0.0.1:0", allWell, ServerOptions{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := connect(t, server, ClientOptions{})
+	early := make(chan error, 1)
+	go func() {
+		_, err := client.GetFlightInfo(t.Context(), DescriptorForPath("a"))
+		early <- err
+	}()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	server.Start()
+	server.Start() // once more does nothing
+	if err := <-early; err != nil {
+		t.Errorf("a call from before the start ended with %v", err)
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("Wait returned %v while the server serves", err)
+	default:
+	}
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Wait returned %v", err)
+	}
+	if err := server.Wait(); err != nil {
+		t.Errorf("Wait returned %v the second time", err)
+	}
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown returned %v the second time", err)
+	}
+	if _, err := client.GetFlightInfo(t.Context(), DescriptorForPath("a")); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a call after the end ended with %v", err)
+	}
+}
+
+func TestAServerThatCannotAcceptSaysSo(t *testing.T) {
+	server, err := NewServer("grpc://127.0.0.1:0", allWell, ServerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.listener.Close()
+	if err := server.Serve(); err == nil || !strings.Contains(err.Error(), server.Location().String()) {
+		t.Errorf("Serve returned %v, want an error with the location", err)
 	}
 }
 

@@ -91,7 +91,7 @@ type DataReader struct {
 	cancel func()
 }
 
-// Descriptor is what the client sent with its first message, for which it waits; nil if it sent none.
+// Descriptor is what the client sent with its first message, for which it waits.
 func (r *DataReader) Descriptor() (*FlightDescriptor, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
