@@ -54,7 +54,7 @@ func readAll(t testing.TB, dir, pattern, formatName string) (files []table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layout, err := f.Inspect(t.Context(), objects)
+	layout, err := f.Inspect(t.Context(), objects, nil)
 	if err != nil {
 		t.Fatalf("a file is not whole: %v", err)
 	}
@@ -289,7 +289,7 @@ func wordsIn(t *testing.T, dir, formatName string) (words []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layout, err := f.Inspect(t.Context(), objects)
+	layout, err := f.Inspect(t.Context(), objects, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

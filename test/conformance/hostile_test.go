@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,16 +38,6 @@ import (
 // maxHostileMemory is resident memory: what a server of defaults may be made to hold by a hundred streams that nobody reads.
 const maxHostileMemory = 1 << 30
 
-// plainBinary is the flightruntime command without the race detector, whose shadow memory would hide what the server takes.
-var plainBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "flightruntime-plain")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/flightruntime").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build flightruntime: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
 // victim is a server with a dataset of some megabytes, a folder that puts land in, and a client of its own that it must go on serving.
 type victim struct {
 	*server
@@ -65,11 +54,7 @@ func startVictim(t *testing.T) *victim {
 	write(t, manifest, serverYAML("victim", `  - {name: notes, format: CSV, source: {inline: {data: "a\n1\n2\n"}}}
   - {name: big, source: {volume: {claimName: v, path: big.csv}}}
 `))
-	plain, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := startBinary(t, plain, "-f", manifest, "--volume", "v="+dir)
+	s := startPlain(t, nil, "-f", manifest, "--volume", "v="+dir)
 	s.dataset(t, "big", flightruntime.DatasetReady)
 	conn, err := grpc.NewClient(strings.TrimPrefix(s.location, "grpc://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
