@@ -35,8 +35,8 @@ import (
 
 // What hostile clients send. After each kind, the same process serves everybody else, and has not grown beyond maxHostileMemory.
 
-// maxHostileMemory is resident memory: what a server of defaults may be made to hold by a hundred streams that nobody reads.
-const maxHostileMemory = 1 << 30
+// maxHostileMemory is resident memory: what a server that is to keep to 768 MiB may be made to hold by a hundred streams that nobody reads.
+const maxHostileMemory = 1280 << 20
 
 // victim is a server with a dataset of some megabytes, a folder that puts land in, and a client of its own that it must go on serving.
 type victim struct {
@@ -54,7 +54,7 @@ func startVictim(t *testing.T) *victim {
 	write(t, manifest, serverYAML("victim", `  - {name: notes, format: CSV, source: {inline: {data: "a\n1\n2\n"}}}
   - {name: big, source: {volume: {claimName: v, path: big.csv}}}
 `))
-	s := startPlain(t, nil, "-f", manifest, "--volume", "v="+dir)
+	s := startPlain(t, []string{"GOMEMLIMIT=768MiB"}, "-f", manifest, "--volume", "v="+dir)
 	s.dataset(t, "big", flightruntime.DatasetReady)
 	conn, err := grpc.NewClient(strings.TrimPrefix(s.location, "grpc://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
