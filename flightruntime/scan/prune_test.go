@@ -37,7 +37,8 @@ func TestMayMatch(t *testing.T) {
 		nullable("nan", arrow.PrimitiveTypes.Float64),                                                                   // bounds are NaN
 		nullable("price", &arrow.Decimal128Type{Precision: 9, Scale: 2}),                                                // 1.00 to 2.50, no nulls
 		nullable("st", arrow.StructOf(nullable("a", arrow.PrimitiveTypes.Int64))),
-		nullable("odd", arrow.PrimitiveTypes.Int64), // bounds of another type
+		nullable("odd", arrow.PrimitiveTypes.Int64),   // bounds of another type
+		nullable("one", arrow.PrimitiveTypes.Float64), // 3, no nulls, and NaN perhaps
 	}
 	price := func(text string) scalar.Scalar {
 		s, err := scalar.GetScalar(arrayOf(t, fields[12].Type, `["`+text+`"]`), 0)
@@ -64,6 +65,7 @@ func TestMayMatch(t *testing.T) {
 		12: {Min: price("1.00"), Max: price("2.50")},
 		13: {Nulls: 0},
 		14: {Min: scalar.NewStringScalar("a"), Max: scalar.NewStringScalar("b")},
+		15: {Min: scalar.NewFloat64Scalar(3), Max: scalar.NewFloat64Scalar(3)},
 	}}
 	schema := arrow.NewSchema(fields, nil)
 	for _, c := range []struct {
@@ -115,6 +117,15 @@ func TestMayMatch(t *testing.T) {
 		{"f != 3.0", true},
 		{"f == f", true},
 		{"!(f == f)", true},
+		{"one == 3", true},
+		{"one != 3.0", true},
+		{"one != one", true},
+		{"one > one", false},
+		{"int(one) == null", true}, // of NaN
+		{"int(f) > 20", true},
+		{"int(i) == null", false},
+		{"!(one >= one)", true},
+		{"!(one in [3.0])", true},
 		{"f > i", true}, // types differ, so it is not known
 		{"!(f < i)", true},
 		{"s == 'a'", false},

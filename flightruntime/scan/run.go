@@ -114,11 +114,8 @@ func (r *Run) match(ctx context.Context, batch arrow.RecordBatch) error {
 		}
 		b.n = min(blockRows, total-b.from)
 		r.plan.filter.eval(b, t)
-		t.yes.each(func(i int) bool {
-			r.rows = append(r.rows, b.from+i)
-			return int64(len(r.rows)) < r.left
-		})
-		if int64(len(r.rows)) == r.left {
+		if r.rows = t.yes.appendTo(r.rows, b.from); int64(len(r.rows)) >= r.left {
+			r.rows = r.rows[:r.left]
 			break
 		}
 	}

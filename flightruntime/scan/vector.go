@@ -3,6 +3,7 @@ package scan
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
@@ -98,6 +99,19 @@ func (m *bitmap) each(f func(i int) bool) bool {
 		}
 	}
 	return true
+}
+
+// appendTo appends the number of every bit that is set, in order, and adds offset to it.
+func (m *bitmap) appendTo(to []int, offset int) []int {
+	n := len(to)
+	to = slices.Grow(to, blockRows)[:n+blockRows]
+	for w, word := range m {
+		for ; word != 0; word &= word - 1 {
+			to[n] = offset + w<<6 + bits.TrailingZeros64(word)
+			n++
+		}
+	}
+	return to[:n]
 }
 
 // count is the number of bits that are set.
