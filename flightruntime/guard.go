@@ -186,8 +186,8 @@ func refusal(ctx context.Context, err error) error {
 		return e.fitting() // why we ended it ourselves
 	}
 	if errors.As(err, &e) {
-		if wrapped := err; error(e) != wrapped { // which has more to say
-			e = &Error{Kind: e.Kind, Message: wrapped.Error(), ExtraInfo: e.ExtraInfo, cause: wrapped}
+		if _, bare := err.(*Error); !bare { //nolint:errorlint // what wraps it has more to say
+			e = &Error{Kind: e.Kind, Message: err.Error(), ExtraInfo: e.ExtraInfo, cause: err}
 		}
 		return e.fitting()
 	}

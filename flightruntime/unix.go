@@ -1,6 +1,7 @@
 package flightruntime
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -19,7 +20,7 @@ func listenUnix(path string) (net.Listener, error) {
 	if statErr != nil || info.Mode().Type() != fs.ModeSocket {
 		return nil, err
 	}
-	conn, dialErr := net.Dial("unix", path)
+	conn, dialErr := (&net.Dialer{}).DialContext(context.Background(), "unix", path)
 	if dialErr == nil {
 		conn.Close()
 		return nil, err
