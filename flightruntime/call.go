@@ -3,7 +3,6 @@ package flightruntime
 import (
 	"context"
 	"crypto/x509"
-	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -93,16 +92,20 @@ func (c *Call) IsCancelled() bool { return c.ctx.Err() != nil }
 // AddHeader adds a header to the answer, of one value or several. Values of keys that end in "-bin" are binary. It is an error once the
 // headers have been sent: with the first message, and in DoAction as soon as the method has returned its sequence.
 func (c *Call) AddHeader(key string, values ...string) error {
-	return grpc.SetHeader(c.ctx, pairs(key, values))
+	md, err := sendable(metadata.MD{key: values})
+	if err != nil {
+		return err
+	}
+	return grpc.SetHeader(c.ctx, md)
 }
 
 // AddTrailer adds a trailer to the answer: a header that follows the last message, also where the call fails.
 func (c *Call) AddTrailer(key string, values ...string) error {
-	return grpc.SetTrailer(c.ctx, pairs(key, values))
-}
-
-func pairs(key string, values []string) metadata.MD {
-	return metadata.MD{strings.ToLower(key): values}
+	md, err := sendable(metadata.MD{key: values})
+	if err != nil {
+		return err
+	}
+	return grpc.SetTrailer(c.ctx, md)
 }
 
 // tlsIdentity is whom a verified client certificate names: its first URI, DNS name or e-mail address, or else its common name.
