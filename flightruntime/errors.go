@@ -48,7 +48,8 @@ func (e *WriteSizeError) Error() string {
 	return fmt.Sprintf("the batch takes %d bytes: expected at most WriteSizeLimit, %d: split it and write the parts", e.Actual, e.Limit)
 }
 
-// kinds are the kinds that cross the wire: how gRPC and how Arrow number them (arrow::StatusCode, in the trailer x-arrow-status).
+// kinds are the kinds that cross the wire: how gRPC and how Arrow number them (arrow::StatusCode, in the trailer x-arrow-status). Those
+// without a number of Arrow's are Arrow errors in pyarrow, and no Flight errors.
 var kinds = []struct {
 	kind  ErrorKind
 	code  codes.Code
@@ -61,12 +62,12 @@ var kinds = []struct {
 	{KindUnauthenticated, codes.Unauthenticated, 5},
 	{KindUnauthorized, codes.PermissionDenied, 5},
 	{KindUnavailable, codes.Unavailable, 5},
-	{KindInvalid, codes.InvalidArgument, 4},
-	{KindNotFound, codes.NotFound, 2},
-	{KindAlreadyExists, codes.AlreadyExists, 45},
-	{KindNotImplemented, codes.Unimplemented, 10},
-	{KindOverLimit, codes.ResourceExhausted, 4},
-	{KindPrecondition, codes.FailedPrecondition, 4},
+	{KindInvalid, codes.InvalidArgument, 0},
+	{KindNotFound, codes.NotFound, 0},
+	{KindAlreadyExists, codes.AlreadyExists, 0},
+	{KindNotImplemented, codes.Unimplemented, 0},
+	{KindOverLimit, codes.ResourceExhausted, 0},
+	{KindPrecondition, codes.FailedPrecondition, 0},
 }
 
 // Error is an error of a Flight call. What a service returns reaches pyarrow as the exception of its kind, and the client as an Error
@@ -74,7 +75,8 @@ var kinds = []struct {
 type Error struct {
 	Kind    ErrorKind
 	Message string
-	// ExtraInfo is binary, and means something to the service and its clients alone: pyarrow's extra_info. At most MaxExtraInfo bytes.
+	// ExtraInfo is binary, and means something to the service and its clients alone. At most MaxExtraInfo bytes. pyarrow's Flight errors
+	// have it as extra_info; its Arrow errors, such as ArrowInvalid, have no place for it.
 	ExtraInfo []byte
 
 	cause error
@@ -172,6 +174,9 @@ const (
 	trailerArrowStatus  = "x-arrow-status"
 	trailerArrowMessage = "x-arrow-status-message-bin"
 	trailerExtraInfo    = "grpc-status-details-bin"
+	// trailerOwnExtraInfo carries the extra info of Arrow errors to our own client: C++ makes a FlightInternalError of all that comes with
+	// the others.
+	trailerOwnExtraInfo = "x-flight-extra-info-bin"
 )
 
 // extraInfoTrailers carry an error's extra info; none if it has none.
@@ -181,7 +186,7 @@ func extraInfoTrailers(err error) metadata.MD {
 		return nil
 	}
 	for _, k := range kinds {
-		if k.kind != e.Kind {
+		if k.kind != e.Kind || k.arrow == 0 {
 			continue
 		}
 		trailers := metadata.Pairs(trailerArrowStatus, strconv.Itoa(k.arrow), trailerExtraInfo, string(e.ExtraInfo))
@@ -190,7 +195,7 @@ func extraInfoTrailers(err error) metadata.MD {
 		}
 		return trailers
 	}
-	return nil
+	return metadata.Pairs(trailerOwnExtraInfo, string(e.ExtraInfo))
 }
 
 // readsAsStatus is true where the extra info happens to be a google.rpc.Status of the same code, as two bytes can be: grpc-go's clients
@@ -223,6 +228,8 @@ func callError(err error, trailer metadata.MD) error {
 		if message := trailer.Get(trailerArrowMessage); len(message) > 0 {
 			e.Message = message[0]
 		}
+	} else if info := trailer.Get(trailerOwnExtraInfo); len(info) > 0 {
+		e.ExtraInfo = []byte(info[0])
 	}
 	e.Kind = kindOf(code)
 	return e
