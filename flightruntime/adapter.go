@@ -87,16 +87,30 @@ func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 		return err
 	}
 	defer func() { _ = w.Close() }() // it sends nothing
+	empty := 0
 	for c, err := range data.Chunks {
 		if err != nil {
 			return err
 		}
+		if isEmpty(c) {
+			if empty++; empty > maxEmptyChunks {
+				return Errorf(KindInternal, "the service answered DoGet with more than %d empty chunks in a row", maxEmptyChunks)
+			}
+			continue
+		}
+		empty = 0
 		if err := w.WriteChunk(c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// maxEmptyChunks in a row are passed over: a service that yields nothing else would never end. As many as pyarrow's servers take.
+const maxEmptyChunks = 128
+
+// isEmpty is true of a chunk that says nothing. It is not sent: C++ clients take such a message for the end of the stream.
+func isEmpty(c Chunk) bool { return c.Batch == nil && len(c.AppMetadata) == 0 }
 
 func (a *adapter) DoPut(stream flight.FlightService_DoPutServer) error {
 	r := a.reader(stream)
@@ -139,6 +153,9 @@ func (a *adapter) ListActions(_ *flight.Empty, stream flight.FlightService_ListA
 		return err
 	}
 	for _, action := range actions {
+		if action == nil {
+			return errNothing(MethodListActions, "an ActionType")
+		}
 		if err := stream.Send(action); err != nil {
 			return err
 		}

@@ -118,12 +118,15 @@ func (c *countedMessages) SendMsg(m any) error {
 // WriteBatch sends a batch without metadata.
 func (w *DataWriter) WriteBatch(batch arrow.RecordBatch) error { return w.Write(Chunk{Batch: batch}) }
 
-// WriteMetadata sends metadata alone. It may be called before Begin.
+// WriteMetadata sends metadata alone, if there are any. It may be called before Begin.
 func (w *DataWriter) WriteMetadata(appMetadata []byte) error {
 	if err := w.takesNoMore(); err != nil {
 		return err
 	}
 	d := w.descriptor
+	if d == nil && isEmpty(Chunk{AppMetadata: appMetadata}) {
+		return nil
+	}
 	w.descriptor = nil
 	return w.err(wire.SendMetadata(w.stream, d, appMetadata))
 }
