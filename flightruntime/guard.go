@@ -207,11 +207,18 @@ func refusal(ctx context.Context, err error) error {
 }
 
 // boundCalls gives every call a deadline, if longest is not 0, and a way to be cancelled. This has to be done before the stream exists,
-// for only then does it end a write too that waits for a client which does not read.
+// for only then does it end a write too that waits for a client which does not read. A call with a deadline of the client's ends a little
+// earlier.
 func boundCalls(longest time.Duration) tap.ServerInHandle {
 	late := Errorf(KindTimedOut, "the call has taken longer than %s, which is as long as this server lets a call take", longest)
 	return func(ctx context.Context, _ *tap.Info) (context.Context, error) {
 		bound, cancel := context.WithCancelCause(ctx)
+		if deadline, ok := ctx.Deadline(); ok {
+			var end context.CancelFunc
+			lead := min(deadlineLead, max(time.Until(deadline), 0)/deadlineShare)
+			bound, end = context.WithDeadline(bound, deadline.Add(-lead))
+			context.AfterFunc(ctx, end)
+		}
 		if longest > 0 {
 			var end context.CancelFunc
 			bound, end = context.WithTimeoutCause(bound, longest, late)
@@ -220,6 +227,13 @@ func boundCalls(longest time.Duration) tap.ServerInHandle {
 		return context.WithValue(bound, cancelKey{}, cancel), nil
 	}
 }
+
+// At the deadline, grpc-go resets the stream without a word, and a client that is a little late itself takes that for CANCELLED. A call
+// ends earlier than that, with DEADLINE_EXCEEDED, by deadlineLead: many times what it takes to say so; of short times, by a share.
+const (
+	deadlineLead  = 20 * time.Millisecond
+	deadlineShare = 10
+)
 
 type cancelKey struct{}
 
