@@ -8,8 +8,10 @@ import (
 const MaxMessageBytes = 1<<31 - 1
 
 type WriteOptions struct {
-	IPC        []ipc.Option
-	Descriptor *flight.FlightDescriptor
+	IPC []ipc.Option
+	// MetadataVersion is ipc.MetadataV4, for readers before Arrow 1.0, or ipc.MetadataV5, which is the default.
+	MetadataVersion ipc.MetadataVersion
+	Descriptor      *flight.FlightDescriptor
 }
 
 func (w *Writer) WriteChunk(c Chunk) error {

@@ -34,7 +34,10 @@ type Writer struct {
 // NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
 // batches. No message will exceed maxMessageBytes.
 func NewWriter(stream MessageSender, schema *arrow.Schema, maxMessageBytes int, o WriteOptions) (*Writer, error) {
-	out := &payloadSender{stream: stream, limit: maxMessageBytes, descriptor: o.Descriptor}
+	if err := checkVersion(schema, o.MetadataVersion); err != nil {
+		return nil, err
+	}
+	out := &payloadSender{stream: stream, limit: maxMessageBytes, descriptor: o.Descriptor, version: o.MetadataVersion}
 	payload := ipc.GetSchemaPayload(schema, memory.DefaultAllocator)
 	defer payload.Release()
 	if err := out.WritePayload(payload); err != nil {
@@ -99,6 +102,7 @@ func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 type payloadSender struct {
 	stream      MessageSender
 	limit       int
+	version     ipc.MetadataVersion // if not arrow-go's own
 	schemaSent  bool
 	started     bool
 	descriptor  *flight.FlightDescriptor
@@ -112,6 +116,11 @@ func (s *payloadSender) WritePayload(p ipc.Payload) error {
 	if s.schemaSent && !s.started {
 		s.started = true // the ipc.Writer's own first payload is the schema, which NewWriter has sent
 		return nil
+	}
+	if s.version != 0 {
+		meta := p.Meta()
+		setVersion(meta.Bytes(), s.version)
+		meta.Release()
 	}
 	f, err := encodeFrame(p, s.appMetadata)
 	s.appMetadata = nil
