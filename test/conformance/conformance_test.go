@@ -1,5 +1,5 @@
-// Package conformance has pyarrow judge the runtime: each test starts the real flightruntime command and lets Python's client, in
-// checks/, call it and compare what it gets with what pyarrow itself reads from the same bytes.
+// Package conformance has pyarrow judge the runtime: tests start the real flightruntime command, or a server of package flightserver on
+// the library, and let Python's client, in checks/, call it and compare what it gets with what pyarrow itself makes of it.
 package conformance
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,8 +27,17 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime"
 )
 
-// binary is the flightruntime command, built with the race detector.
-var binary string
+// binary is the flightruntime command, built with the race detector when the first test asks for it.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "flightruntime")
+	if out, err := exec.Command("go", "build", "-race", "-o", path, "../../cmd/flightruntime").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build flightruntime: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// scratch is a folder for as long as the tests run.
+var scratch string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -37,11 +47,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "flightruntime")
-		if out, err := exec.Command("go", "build", "-race", "-o", binary, "../../cmd/flightruntime").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build flightruntime: %v\n%s", err, out)
-			return 1
-		}
+		scratch = dir
 		return m.Run()
 	}())
 }
@@ -57,8 +63,12 @@ type server struct {
 // start runs `flightruntime serve` at a free port and waits for the line that tells which.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &server{log: &bytes.Buffer{}, exited: make(chan error, 1)}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "grpc://127.0.0.1:0"}, args...)...)
+	s.cmd = exec.Command(path, append([]string{"serve", "--listen", "grpc://127.0.0.1:0"}, args...)...)
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -167,7 +177,7 @@ func pyarrow(t *testing.T, name, location string, args ...string) {
 		} else if err != nil {
 			t.Fatalf("checks/%s.py: %v in %s", name, err, out)
 		}
-		t.Run(result.Name, func(t *testing.T) {
+		check(t, result.Name, func(t *testing.T) {
 			if result.Failure != "" {
 				t.Error(result.Failure)
 			}
@@ -454,9 +464,13 @@ func TestRefusals(t *testing.T) {
 		"unknown scheme":       {[]string{"-f", quickstart, "--volume", "data=" + dir, "--listen", "http://127.0.0.1:0"}, "unknown scheme"},
 		"foreign runtime.yaml": {[]string{"--config", manifest("runtime.yaml", "kind: Pod\n")}, "expected apiVersion runtime.flightoperator.dev/v1alpha1"},
 	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			out, err := exec.Command(binary, append([]string{"serve"}, test.args...)...).CombinedOutput()
+			out, err := exec.Command(path, append([]string{"serve"}, test.args...)...).CombinedOutput()
 			if err == nil || !strings.Contains(string(out), test.want) {
 				t.Errorf("expected an error with %q, got %v: %s", test.want, err, out)
 			}
