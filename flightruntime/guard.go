@@ -231,7 +231,7 @@ func boundCalls(longest time.Duration) tap.ServerInHandle {
 // At the deadline, grpc-go resets the stream without a word, and a client that is a little late itself takes that for CANCELLED. A call
 // ends earlier than that, with DEADLINE_EXCEEDED, by deadlineLead: many times what it takes to say so; of short times, by a share.
 const (
-	deadlineLead  = 10 * time.Millisecond
+	deadlineLead  = 20 * time.Millisecond
 	deadlineShare = 10
 )
 

@@ -25,6 +25,7 @@ import (
 // TestFlight has pyarrow judge the library: for what each test of pyarrow's own tests/test_flight.py asserts of a server, there is a check
 // here, and a row in docs/conformance.md.
 func TestFlight(t *testing.T) {
+	clear(outcomes.passed) // of an earlier run, by -count
 	for _, theme := range []struct {
 		name string
 		run  func(*testing.T)
