@@ -1,6 +1,7 @@
 package ipcguard
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 
@@ -88,7 +89,7 @@ func (c *check) views() error {
 				return fmt.Errorf("row %d takes %d bytes from byte %d of buffer %d, which has %d", i, v.Len(), from, v.BufferIndex(), len(data))
 			}
 			value = data[from : from+v.Len()]
-			if prefix := v.Prefix(); string(prefix[:]) != string(value[:len(prefix)]) {
+			if prefix := v.Prefix(); !bytes.Equal(prefix[:], value[:len(prefix)]) {
 				return fmt.Errorf("row %d says that it begins with %q and begins with %q", i, prefix, value[:len(prefix)])
 			}
 		}
