@@ -92,7 +92,7 @@ func (l *loader) array(f *field) (arrow.ArrayData, error) {
 	if err != nil {
 		return nil, err
 	}
-	buffers, err := l.buffersOf(f.storage, rows, nulls)
+	buffers, err := l.buffersOf(f.storage, nulls)
 	defer memory.ReleaseBuffers(buffers)
 	if err != nil {
 		return nil, err
@@ -144,10 +144,10 @@ func (l *loader) node() (rows, nulls int, err error) {
 }
 
 // buffersOf takes the buffers of an array, as arrow-go wants them. The caller releases them, also where there is an error.
-func (l *loader) buffersOf(dt arrow.DataType, rows, nulls int) ([]*memory.Buffer, error) {
+func (l *loader) buffersOf(dt arrow.DataType, nulls int) ([]*memory.Buffer, error) {
 	buffers := []*memory.Buffer{nil} // validity, or nothing at all
-	own := 0                         // buffers besides
 	layout := dt.Layout()
+	own := len(layout.Buffers) - 1 // buffers besides
 	switch dt.ID() {
 	case arrow.NULL:
 		return buffers, nil
@@ -161,13 +161,12 @@ func (l *loader) buffersOf(dt arrow.DataType, rows, nulls int) ([]*memory.Buffer
 		if dt.ID() == arrow.RUN_END_ENCODED {
 			return buffers, nil
 		}
-		own = len(layout.Buffers)
+		own++ // the layout of unions has no place for a bitmap
 	default:
 		var err error
-		if buffers[0], err = l.validity(rows, nulls); err != nil {
+		if buffers[0], err = l.validity(nulls); err != nil {
 			return buffers, err
 		}
-		own = len(layout.Buffers) - 1
 	}
 	if layout.VariadicSpec != nil {
 		at, ok := l.counts.next()
@@ -187,7 +186,7 @@ func (l *loader) buffersOf(dt arrow.DataType, rows, nulls int) ([]*memory.Buffer
 }
 
 // validity is the bitmap of an array, which may be anything where there are no nulls.
-func (l *loader) validity(rows, nulls int) (*memory.Buffer, error) {
+func (l *loader) validity(nulls int) (*memory.Buffer, error) {
 	if nulls == 0 {
 		if _, ok := l.buffers.next(); !ok {
 			return nil, l.tooFewBuffers()

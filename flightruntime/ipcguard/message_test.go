@@ -15,9 +15,9 @@ import (
 type fields func(b *flatbuffers.Builder) []flatbuffers.UOffsetT
 
 // schemaMessage is the metadata of a schema.
-func schemaMessage(make fields, bodyLength int64) []byte {
+func schemaMessage(all fields, bodyLength int64) []byte {
 	b := flatbuffers.NewBuilder(0)
-	made := offsetsOf(b, make(b)...)
+	made := offsetsOf(b, all(b)...)
 	b.StartObject(4)
 	b.PrependUOffsetTSlot(slotIndex(schemaFields), made, 0)
 	schema := b.EndObject()

@@ -1,6 +1,7 @@
 package ipcguard
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 
@@ -62,6 +63,7 @@ func (c *check) views() error {
 		return err
 	}
 	utf := c.validation == ValidateFull && isText(c.dt)
+	raw := arrow.GetBytes(views)
 	for i := range views {
 		if c.null(i) {
 			continue // it may point anywhere
@@ -73,6 +75,10 @@ func (c *check) views() error {
 		var value []byte
 		if v.IsInline() {
 			value = v.InlineBytes()
+			// What compares views compares all of their bytes.
+			if padding := raw[i*arrow.ViewHeaderSizeBytes:][viewLengthBytes+len(value) : arrow.ViewHeaderSizeBytes]; !zero(padding) {
+				return fmt.Errorf("row %d has %d bytes and others behind them that are not 0", i, len(value))
+			}
 		} else {
 			from := int(v.BufferOffset())
 			var data []byte
@@ -83,7 +89,7 @@ func (c *check) views() error {
 				return fmt.Errorf("row %d takes %d bytes from byte %d of buffer %d, which has %d", i, v.Len(), from, v.BufferIndex(), len(data))
 			}
 			value = data[from : from+v.Len()]
-			if prefix := v.Prefix(); string(prefix[:]) != string(value[:len(prefix)]) {
+			if prefix := v.Prefix(); !bytes.Equal(prefix[:], value[:len(prefix)]) {
 				return fmt.Errorf("row %d says that it begins with %q and begins with %q", i, prefix, value[:len(prefix)])
 			}
 		}
@@ -92,4 +98,16 @@ func (c *check) views() error {
 		}
 	}
 	return nil
+}
+
+// viewLengthBytes of a view are its length.
+const viewLengthBytes = 4
+
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }

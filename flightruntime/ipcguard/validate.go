@@ -160,7 +160,12 @@ func (c *check) validity() error {
 	switch c.dt.ID() {
 	case arrow.NULL, arrow.SPARSE_UNION, arrow.DENSE_UNION, arrow.RUN_END_ENCODED:
 		return nil // they have none
+	default:
+		return c.bitmap()
 	}
+}
+
+func (c *check) bitmap() error {
 	bits := c.buffer(0)
 	if len(bits) == 0 {
 		if c.NullN() > 0 {

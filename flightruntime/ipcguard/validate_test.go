@@ -100,6 +100,7 @@ func TestArraysThatDoNotHoldTogether(t *testing.T) {
 		{"a view beyond its buffer", data(arrow.BinaryTypes.BinaryView, 1, []*memory.Buffer{viewOf(long, 0, 1), bytesBuffer(long)}), "row 0 takes 24 bytes from byte 1 of buffer 0, which has 24"},
 		{"a view before its buffer", data(arrow.BinaryTypes.BinaryView, 1, []*memory.Buffer{viewOf(long, 0, -1), bytesBuffer(long)}), "row 0 takes 24 bytes from byte -1 of buffer 0, which has 24"},
 		{"a view of negative length", data(arrow.BinaryTypes.BinaryView, 1, []*memory.Buffer{of[int32](-5, 0, 0, 0)}), "row 0 has a length of -5"},
+		{"a short view with more behind it", data(arrow.BinaryTypes.BinaryView, 1, []*memory.Buffer{of[int32](2, 0x61616161, 0, 0)}), "row 0 has 2 bytes and others behind them that are not 0"},
 		{"a view that begins otherwise", data(arrow.BinaryTypes.BinaryView, 1, []*memory.Buffer{viewOf("LONG"+long[4:], 0, 0), bytesBuffer(long)}), `row 0 says that it begins with "LONG" and begins with "long"`},
 
 		{"a list beyond its values", data(listType, 1, []*memory.Buffer{of[int32](0, 3)}, ints(1, 2)), "its offsets go from 0 to 3, and there are 2 values"},

@@ -5,10 +5,14 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"google.golang.org/grpc/mem"
+
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
 // BenchmarkDoGet sends one table over loopback, by this package and by arrow-go's writer under grpc-go's own codec:
@@ -59,4 +63,103 @@ func benchmarkGet(b *testing.B, batch arrow.RecordBatch, get func(flight.FlightS
 			b.Fatal(err)
 		}
 	}
+}
+
+// endless is a stream of a schema, perhaps a dictionary, and then one batch over and over, in the pieces that grpc-go makes of them. It
+// costs nothing itself.
+type endless struct {
+	first []mem.BufferSlice
+	batch mem.BufferSlice
+}
+
+func newEndless(b *testing.B, batch arrow.RecordBatch) *endless {
+	messages := written(b, batch.Schema(), nil, writeAll(batch))
+	last := len(messages) - 1
+	e := &endless{batch: pieces(messages[last])}
+	for _, m := range messages[:last] {
+		e.first = append(e.first, pieces(m))
+	}
+	return e
+}
+
+// pieces are what grpc-go receives of a message from most clients: a frame each.
+func pieces(message []byte) mem.BufferSlice {
+	const frame = 16 << 10
+	var data mem.BufferSlice
+	for len(message) > frame {
+		data = append(data, mem.SliceBuffer(message[:frame]))
+		message = message[frame:]
+	}
+	return append(data, mem.SliceBuffer(message))
+}
+
+func (e *endless) RecvMsg(m any) error {
+	data := e.batch
+	if len(e.first) > 0 {
+		data, e.first = e.first[0], e.first[1:]
+	}
+	return Codec().Unmarshal(data, m)
+}
+
+// Recv is for arrow-go's reader.
+func (e *endless) Recv() (*flight.FlightData, error) {
+	m := &flight.FlightData{}
+	return m, e.RecvMsg(m)
+}
+
+// BenchmarkRead decodes messages of about 1 MiB by this package and by arrow-go's reader under grpc-go's own codec, in turns, for how fast
+// a machine is changes while it is measured:
+//
+//	go test -run '^$' -bench Read -benchtime 200x ./flightruntime/wire
+func BenchmarkRead(b *testing.B) {
+	for _, table := range []struct {
+		name  string
+		batch arrow.RecordBatch
+	}{
+		{"numbers", numbers(column(arrow.PrimitiveTypes.Int64), 1<<17)},
+		{"strings", strs(b, 1<<14, func(int) int { return 60 })},
+		{"short strings", strs(b, 1<<16, func(int) int { return 12 })},
+		{"views", repeated(b, arrow.BinaryTypes.StringView, `"`+strings.Repeat("x", 60)+`"`, 1<<13)},
+		{"dictionary", repeated(b, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}, `"red"`, 1<<18)},
+	} {
+		for _, c := range []struct {
+			name    string
+			options ReaderOptions
+		}{
+			{"validated", ReaderOptions{}},
+			{"validated, from a pool", ReaderOptions{Allocator: &Pool{}}},
+			{"trusted", ReaderOptions{Validation: ipcguard.ValidateLayout}},
+			{"trusted, from a pool", ReaderOptions{Validation: ipcguard.ValidateLayout, Allocator: &Pool{}}},
+		} {
+			b.Run(table.name+"/"+c.name, func(b *testing.B) { benchmarkRead(b, table.batch, c.options) })
+		}
+	}
+}
+
+func benchmarkRead(b *testing.B, batch arrow.RecordBatch, options ReaderOptions) {
+	ours := NewReader(newEndless(b, batch), options)
+	defer ours.Release()
+	theirs, err := flight.NewRecordReader(newEndless(b, batch))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer theirs.Release()
+	var took, took2 time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		if _, err := ours.Next(); err != nil {
+			b.Fatal(err)
+		}
+		between := time.Now()
+		if !theirs.Next() {
+			b.Fatal(theirs.Err())
+		}
+		took += between.Sub(begin)
+		took2 += time.Since(between)
+	}
+	bytes := float64(batchBytes(batch)) * float64(b.N)
+	b.ReportMetric(0, "ns/op") // of both together, which tells nothing
+	b.ReportMetric(bytes/1e6/took.Seconds(), "MB/s")
+	b.ReportMetric(bytes/1e6/took2.Seconds(), "arrow-go-MB/s")
+	b.ReportMetric(took2.Seconds()/took.Seconds(), "times-arrow-go")
 }

@@ -72,7 +72,7 @@ func TestHostileStreams(t *testing.T) {
 	for i := range wide {
 		wide[i] = arrow.Field{Type: arrow.Null}
 	}
-	deep := arrow.DataType(arrow.PrimitiveTypes.Int8)
+	deep := arrow.PrimitiveTypes.Int8
 	for range 100 {
 		deep = arrow.ListOf(deep)
 	}
@@ -213,7 +213,7 @@ func (r *repeating) RecvMsg(m any) error {
 
 func TestDictionariesOfAStreamAreBounded(t *testing.T) {
 	dt := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
-	messages := written(t, column(dt), nil, writeAll(fromJSON(t, column(dt), fmt.Sprintf(`[{"c":"%s"}]`, strings.Repeat("x", 1<<20)))))
+	messages := written(t, column(dt), nil, writeAll(fromJSON(t, column(dt), fmt.Sprintf(`[{"c":%q}]`, strings.Repeat("x", 1<<20)))))
 	for _, limit := range []int64{1 << 19, 1 << 21} {
 		r := NewReader(&received{messages: messages}, ReaderOptions{MaxBatchBytes: limit})
 		_, err := r.Next()

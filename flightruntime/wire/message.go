@@ -62,7 +62,7 @@ func (m *message) unmarshal(data mem.BufferSlice) error {
 		return &tooLargeError{size, m.limit}
 	}
 	r := fieldReader{data.Reader()}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it only frees
 	for r.Remaining() > 0 {
 		number, wireType, err := r.tag()
 		if err != nil {
@@ -108,7 +108,7 @@ func (m *message) field(r fieldReader, number protowire.Number) error {
 		}
 	case fieldDataHeader:
 		m.header = value
-	case fieldAppMetadata:
+	default:
 		m.appMetadata = value
 	}
 	return nil

@@ -26,7 +26,7 @@ type ReaderOptions struct {
 	// together, and the rows of a batch. 0 is ipcguard.DefaultMaxBatchBytes.
 	MaxBatchBytes int64
 	// Allocator is where bodies and uncompressed buffers live. Nil is memory.DefaultAllocator, whose memory the garbage collector owns, so
-	// that batches may be sent on by a Writer.
+	// that batches may be sent on by a Writer. A Pool is several times as fast, for batches that are not.
 	Allocator memory.Allocator
 	// Validation is how much of a batch is looked at before it is handed out. The zero value is ipcguard.ValidateFull.
 	Validation ipcguard.Validation

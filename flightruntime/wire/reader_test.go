@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -301,7 +302,7 @@ func TestFieldsAreReadAsProtobufDemands(t *testing.T) {
 				t.Errorf("%s: %v, %v", name, chunks, err)
 			}
 		}
-		if want := parsed(t, message); string(want.DataHeader) != string(m.DataHeader) || string(want.DataBody) != string(m.DataBody) {
+		if want := parsed(t, message); !bytes.Equal(want.DataHeader, m.DataHeader) || !bytes.Equal(want.DataBody, m.DataBody) {
 			t.Errorf("%s: Protobuf itself reads it otherwise", name)
 		}
 	}
