@@ -17,8 +17,8 @@ type DataWriter struct {
 	descriptor      *FlightDescriptor // goes with a client's first message
 	options         WriteOptions      // of Begin, where it is given none
 	schema          *arrow.Schema     // of Begin
-	early           *wire.Writer // of what is sent before Begin
-	wire            *wire.Writer // from Begin on
+	early           *wire.Writer      // of what is sent before Begin
+	wire            *wire.Writer      // from Begin on
 	closed          bool
 	ended           error // what writing to a call that has ended gives, once it is known to have
 	// Of clients: the size that a batch may not exceed, what closes their half, what waits for the end of the call once it is known to have

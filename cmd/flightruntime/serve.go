@@ -123,8 +123,8 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 			{Name: "trace", Factory: flightruntime.ServerTraceContext()},
 			{Name: "session", Factory: session.New(session.Settings{Keys: service.Keys})},
 		},
-		Logger:          log,
-		Observer:        metrics.observe,
+		Logger:   log,
+		Observer: metrics.observe,
 	})
 	if err != nil {
 		return err

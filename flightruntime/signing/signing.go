@@ -3,6 +3,7 @@
 package signing
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -87,7 +88,7 @@ func (r *Keyring) Open(purpose Purpose, signed []byte) ([]byte, error) {
 	}
 	id, mac, payload := signed[:keyIDBytes], signed[keyIDBytes:Overhead], signed[Overhead:]
 	for _, k := range r.keys {
-		if string(k.id[:]) == string(id) && hmac.Equal(mac, k.mac(purpose, payload)) {
+		if bytes.Equal(k.id[:], id) && hmac.Equal(mac, k.mac(purpose, payload)) {
 			return payload, nil
 		}
 	}

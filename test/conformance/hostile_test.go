@@ -286,7 +286,7 @@ func TestHostileFlightData(t *testing.T) {
 		change(changed[i])
 		return changed
 	}
-	t.Run("every byte of metadata changed", func(t *testing.T) {
+	t.Run("every byte of metadata changed", func(*testing.T) {
 		for i, m := range good {
 			for at := range m.DataHeader {
 				for _, value := range []byte{0x00, 0x7f, 0xff} {
@@ -296,7 +296,7 @@ func TestHostileFlightData(t *testing.T) {
 		}
 		v.survives()
 	})
-	t.Run("claims of 2^40 bytes", func(t *testing.T) {
+	t.Run("claims of 2^40 bytes", func(*testing.T) {
 		for i, m := range good {
 			for at := 0; at+8 <= len(m.DataHeader); at += 4 {
 				v.refuses(fmt.Sprintf("message %d with 2^40 at byte %d", i, at), v.exchange(with(i, func(d *flight.FlightData) {
@@ -306,7 +306,7 @@ func TestHostileFlightData(t *testing.T) {
 		}
 		v.survives()
 	})
-	t.Run("bodies changed and cut", func(t *testing.T) {
+	t.Run("bodies changed and cut", func(*testing.T) {
 		for i, m := range good {
 			for at := range m.DataBody {
 				v.refuses(fmt.Sprintf("message %d with byte %d of its body changed", i, at), v.exchange(with(i, func(d *flight.FlightData) { d.DataBody[at] = 0xff })...))
