@@ -88,12 +88,29 @@ func BenchmarkFilter(b *testing.B) {
 	})
 }
 
-// BenchmarkSelect takes half of the rows, every row, and none, of all columns.
+// BenchmarkSelect takes half of the rows, every row, and none, of all columns. arrow-go's FilterRecordBatch is given the rows, and takes them with
+// as many goroutines as there are processors.
 func BenchmarkSelect(b *testing.B) {
 	batch := trips(b)
 	for name, filter := range map[string]string{"half": "fare > 50.0", "all": "fare >= 0.0", "none": "fare < 0.0"} {
 		b.Run(name, func(b *testing.B) { benchmark(b, batch, scan.Query{Filter: filter}) })
 	}
+	half, err := compute.CallFunction(b.Context(), "greater", nil, compute.NewDatumWithoutOwning(batch.Column(0)), compute.NewDatum(scalar.NewFloat64Scalar(50)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("half by compute", func(b *testing.B) {
+		mask := half.(*compute.ArrayDatum).MakeArray()
+		b.SetBytes(benchRows * 8)
+		b.ReportAllocs()
+		for b.Loop() {
+			out, err := compute.FilterRecordBatch(b.Context(), batch, mask, compute.DefaultFilterOptions())
+			if err != nil {
+				b.Fatal(err)
+			}
+			out.Release()
+		}
+	})
 }
 
 func benchmark(b *testing.B, batch arrow.RecordBatch, q scan.Query) {

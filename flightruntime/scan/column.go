@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
 )
 
@@ -280,19 +281,41 @@ func (l getter[T]) load(c *cursor, v *vector[T]) {
 
 // texts are strings in the layout that is the most frequent by far.
 type texts struct {
-	values *array.String
-	nulls  nulls
+	text    string
+	offsets []int32
+	nulls   nulls
 }
 
 func (l texts) load(c *cursor, v *vector[string]) {
 	if c.scattered {
-		getter[string]{l.values.Value, l.nulls}.load(c, v)
+		getter[string]{func(i int) string { return l.text[l.offsets[i]:l.offsets[i+1]] }, l.nulls}.load(c, v)
 		return
 	}
 	c.drop(l.nulls)
 	v.valid = c.valid
-	for i := range v.space(c.n) {
-		v.values[i] = l.values.Value(c.from + i)
+	out, offsets := v.space(c.n), l.offsets[c.from:c.from+c.n+1]
+	for i := range out {
+		out[i] = l.text[offsets[i]:offsets[i+1]]
+	}
+}
+
+// decimals128 are decimals in the layout that is the most frequent by far.
+type decimals128 struct {
+	values []decimal128.Num
+	nulls  nulls
+}
+
+func (l decimals128) load(c *cursor, v *vector[decimal]) {
+	if c.scattered {
+		getter[decimal]{func(i int) decimal { return decimal256.FromDecimal128(l.values[i]) }, l.nulls}.load(c, v)
+		return
+	}
+	c.drop(l.nulls)
+	v.valid = c.valid
+	out := v.space(c.n)
+	for i, x := range l.values[c.from : c.from+c.n] {
+		sign := uint64(x.HighBits() >> 63)
+		out[i] = decimal256.New(sign, sign, uint64(x.HighBits()), x.LowBits())
 	}
 }
 
@@ -419,7 +442,7 @@ func openDecimals(a arrow.Array) any {
 	case *array.Decimal64:
 		return getter[decimal]{func(i int) decimal { return decimal256.FromI64(int64(a.Value(i))) }, n}
 	case *array.Decimal128:
-		return getter[decimal]{func(i int) decimal { return decimal256.FromDecimal128(a.Value(i)) }, n}
+		return decimals128{a.Values(), n}
 	case *array.Decimal256:
 		return getter[decimal]{a.Value, n}
 	default:
@@ -431,7 +454,10 @@ func openTexts(a arrow.Array) any {
 	n := nullsOf(a)
 	switch a := a.(type) {
 	case *array.String:
-		return texts{a, n}
+		if a.Len() == 0 { // it need not have offsets
+			return texts{}
+		}
+		return texts{asString(bytesOf(a.Data().Buffers()[2])), a.ValueOffsets(), n}
 	case *array.LargeString:
 		return getter[string]{a.Value, n}
 	case *array.StringView:

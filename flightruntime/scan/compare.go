@@ -1,6 +1,9 @@
 package scan
 
-import "cmp"
+import (
+	"cmp"
+	"math/bits"
+)
 
 // operator is a comparison. There is no "unequal": it is "equal" negated, for NaN too.
 type operator uint8
@@ -48,7 +51,7 @@ var (
 	ofUints    = order[uint64]{cmp.Compare[uint64], markConstant[uint64], markPairs[uint64]}
 	ofDoubles  = order[float64]{cmp.Compare[float64], markConstant[float64], markPairs[float64]} // bounds are no NaN
 	ofTexts    = order[string]{cmp.Compare[string], markConstant[string], markPairs[string]}
-	ofDecimals = order[decimal]{decimal.Cmp, markDecimals, markDecimalPairs}
+	ofDecimals = order[decimal]{compareWide, markDecimals, markDecimalPairs}
 )
 
 func markConstant[T cmp.Ordered](op operator, values []T, c T, marks []byte) {
@@ -103,15 +106,51 @@ func markPairs[T cmp.Ordered](op operator, a, b []T, marks []byte) {
 	}
 }
 
+// compareWide compares integers of 256 bits.
+func compareWide(a, b decimal) int {
+	return int(isBelow(b.Array(), a.Array())) - int(isBelow(a.Array(), b.Array()))
+}
+
+// isBelow is 1 if an integer of 256 bits is less than another, without a branch.
+func isBelow(a, b [4]uint64) byte {
+	const sign = 1 << 63
+	_, borrow := bits.Sub64(a[0], b[0], 0)
+	_, borrow = bits.Sub64(a[1], b[1], borrow)
+	_, borrow = bits.Sub64(a[2], b[2], borrow)
+	_, borrow = bits.Sub64(a[3]^sign, b[3]^sign, borrow)
+	return byte(borrow)
+}
+
 func markDecimals(op operator, values []decimal, c decimal, marks []byte) {
-	for i, x := range values {
-		marks[i] = bit(op.holds(x.Cmp(c)))
+	marks = marks[:len(values)]
+	with := c.Array()
+	switch op {
+	case equal:
+		for i, x := range values {
+			marks[i] = bit(x == c)
+		}
+	case less:
+		for i, x := range values {
+			marks[i] = isBelow(x.Array(), with)
+		}
+	case lessEqual:
+		for i, x := range values {
+			marks[i] = isBelow(with, x.Array()) ^ 1
+		}
+	case greater:
+		for i, x := range values {
+			marks[i] = isBelow(with, x.Array())
+		}
+	case greaterEqual:
+		for i, x := range values {
+			marks[i] = isBelow(x.Array(), with) ^ 1
+		}
 	}
 }
 
 func markDecimalPairs(op operator, a, b []decimal, marks []byte) {
 	for i, x := range a {
-		marks[i] = bit(op.holds(x.Cmp(b[i])))
+		marks[i] = bit(op.holds(compareWide(x, b[i])))
 	}
 }
 
@@ -204,7 +243,7 @@ type oneOf[T comparable] struct {
 }
 
 // mostCompared constants are compared one after the other; with more than that, hashing is faster.
-const mostCompared = 4
+const mostCompared = 6
 
 func newOneOf[T comparable](x values[T], constants []T, o *order[T]) *oneOf[T] {
 	n := &oneOf[T]{x: x, all: constants, order: o}

@@ -181,8 +181,8 @@ func (c *compiler) textFrom(l common.Location) string {
 		return ""
 	}
 	line := []rune(lines[l.Line()-1])
-	rest := append(lines[:0:0], string(line[min(max(l.Column(), 0), len(line)):]))
-	return strings.TrimSpace(strings.Join(append(rest, lines[l.Line():]...), "\n"))
+	lines[l.Line()-1] = string(line[min(max(l.Column(), 0), len(line)):])
+	return strings.TrimSpace(strings.Join(lines[l.Line()-1:], "\n"))
 }
 
 // position is a place in the filter as messages name it.

@@ -14,7 +14,7 @@ func (c *compiler) conversion(e ast.Expr, name string, x operand) (operand, erro
 	if x.kind == kindNull {
 		return joined(kindNull, nil, x), nil
 	}
-	if o, done, err := c.literalTime(e, name, x); done {
+	if o, done, err := c.literalTime(name, x); done {
 		return o, err
 	}
 	to := converted(name, x)
@@ -32,7 +32,7 @@ func (c *compiler) conversion(e ast.Expr, name string, x operand) (operand, erro
 }
 
 // literalTime compiles timestamp('...'), date('...') and duration('...'), in the coarsest unit that holds them.
-func (c *compiler) literalTime(e ast.Expr, name string, x operand) (o operand, done bool, err error) {
+func (c *compiler) literalTime(name string, x operand) (o operand, done bool, err error) {
 	literal, ok := x.node.(*constant[string])
 	if !ok || x.kind != kindString || literal.null {
 		return o, false, nil
@@ -85,33 +85,46 @@ func converted(name string, x operand) operand {
 			return operand{shape: shape{kind: kindBytes}, node: x.node}
 		}
 	case "bool":
-		switch x.kind {
-		case kindBool:
-			return x
-		case kindString:
-			// Of strings there are two that are true and two that are false; the others are null.
-			v := x.node.(values[string])
-			isTrue := &textTest{x: v, f: func(s string) bool { b, _ := strconv.ParseBool(s); return b }}
-			isBool := &textTest{x: v, f: func(s string) bool { _, err := strconv.ParseBool(s); return err == nil }}
-			return operand{shape: shape{kind: kindBool}, node: &choice{isBool, isTrue, alwaysNull}}
-		}
+		return toBool(x)
 	case "timestamp":
 		return toTimestamp(x)
 	case "date":
 		return toDate(x)
 	case "duration":
-		switch x.kind {
-		case kindDuration:
-			return x
-		case kindString:
-			f := func(s string) (int64, bool) {
-				d, err := time.ParseDuration(s)
-				return int64(d), err == nil
-			}
-			return operand{shape: shape{kind: kindDuration, tick: 1}, node: &mapped[string, int64]{x: x.node.(values[string]), f: f}}
-		}
+		return toDuration(x)
 	}
 	return operand{}
+}
+
+// toBool is a boolean, or what a few strings say. The other strings are null.
+func toBool(x operand) operand {
+	switch x.kind {
+	case kindBool:
+		return x
+	case kindString:
+		v := x.node.(values[string])
+		isTrue := &textTest{x: v, mark: markEach(func(s string) bool { b, _ := strconv.ParseBool(s); return b })}
+		isBool := &textTest{x: v, mark: markEach(func(s string) bool { _, err := strconv.ParseBool(s); return err == nil })}
+		return operand{shape: shape{kind: kindBool}, node: &choice{isBool, isTrue, alwaysNull}}
+	default:
+		return operand{}
+	}
+}
+
+// toDuration is a duration, or the one that a string says.
+func toDuration(x operand) operand {
+	switch x.kind {
+	case kindDuration:
+		return x
+	case kindString:
+		f := func(s string) (int64, bool) {
+			d, err := time.ParseDuration(s)
+			return int64(d), err == nil
+		}
+		return operand{shape: shape{kind: kindDuration, tick: 1}, node: &mapped[string, int64]{x: x.node.(values[string]), f: f}}
+	default:
+		return operand{}
+	}
 }
 
 func toInt(x operand) any {

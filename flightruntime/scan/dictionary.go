@@ -18,11 +18,11 @@ type verdicts struct {
 	values []verdict
 }
 
+// verdict is one of two bits, or none for null.
 type verdict uint8
 
 const (
-	verdictNull verdict = iota
-	verdictYes
+	verdictYes verdict = 1 << iota
 	verdictNo
 )
 
@@ -38,8 +38,10 @@ func (n *perValue) eval(b *block, t *truth) {
 	}
 	judged := &b.verdicts[n.number]
 	if data := bd.dictionary.values.Data(); judged.of != data {
-		n.judge(b, judged)
-		judged.of = data
+		judged.of = nil
+		if n.judge(b, judged); !b.stopped() {
+			judged.of = data
+		}
 	}
 	c, v := b.cursors.get(), b.ints.get()
 	c.start(b)
@@ -47,19 +49,22 @@ func (n *perValue) eval(b *block, t *truth) {
 		s.follow(b, c)
 	}
 	bd.dictionary.codes.load(c, v)
-	*t = truth{}
-	v.valid.each(func(i int) bool {
-		switch judged.values[v.values[i]] {
-		case verdictYes:
-			t.yes.set(i)
-		case verdictNo:
-			t.no.set(i)
-		case verdictNull:
+	yes, no := b.marks.get(), b.marks.get()
+	for i, code := range v.values {
+		var found verdict // of what is null, and has a code that is anything
+		if uint64(code) < uint64(len(judged.values)) {
+			found = judged.values[code]
 		}
-		return true
-	})
+		yes[i], no[i] = byte(found&verdictYes), byte(found&verdictNo)>>1
+	}
+	t.yes.pack(yes)
+	t.no.pack(no)
+	t.yes.and(&v.valid)
+	t.no.and(&v.valid)
 	b.cursors.put(c)
 	b.ints.put(v)
+	b.marks.put(yes)
+	b.marks.put(no)
 }
 
 // judge evaluates the condition on the values of the dictionary, as if these were rows.

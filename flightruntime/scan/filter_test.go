@@ -4,6 +4,10 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/flight-operator/flight-operator/flightruntime/scan"
 )
 
 // rides has five rows: three ordinary ones, one of extremes and empty values, and one of nulls.
@@ -54,6 +58,38 @@ func rides(t testing.TB) arrow.RecordBatch {
 		 "attrs": [{"key": "", "value": 0}], "nothing": null, "pick-up": 4, "in": 4},
 		{}
 	]`))
+}
+
+// Arrays without elements need not have buffers.
+func TestFilterOfListsWithoutElements(t *testing.T) {
+	for _, typ := range []arrow.DataType{
+		arrow.BinaryTypes.String, arrow.BinaryTypes.LargeString, arrow.BinaryTypes.StringView, arrow.BinaryTypes.Binary, &arrow.FixedSizeBinaryType{ByteWidth: 2},
+		arrow.PrimitiveTypes.Int8, arrow.PrimitiveTypes.Uint64, arrow.PrimitiveTypes.Float64, &arrow.Decimal128Type{Precision: 3}, &arrow.Decimal256Type{Precision: 3},
+		arrow.FixedWidthTypes.Timestamp_ns, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String},
+	} {
+		buffers := []*memory.Buffer{nil, nil}
+		switch typ.ID() {
+		case arrow.STRING, arrow.LARGE_STRING, arrow.BINARY:
+			buffers = append(buffers, nil)
+		}
+		var elements arrow.ArrayData = array.NewData(typ, 0, buffers, nil, 0, 0)
+		if d, ok := typ.(*arrow.DictionaryType); ok {
+			elements = array.NewDataWithDictionary(typ, 0, buffers, 0, 0, arrayOf(t, d.ValueType, "[]").Data().(*array.Data))
+		}
+		offsets := memory.NewBufferBytes(make([]byte, 4*4))
+		lists := array.MakeFromData(array.NewData(arrow.ListOf(typ), 3, []*memory.Buffer{nil, offsets}, []arrow.ArrayData{elements}, 0, 0))
+		batch := oneColumn(lists)
+		if got := verdicts(t, "x[0] == x[row_number]", batch); got != "NNN" {
+			t.Errorf("%s: %s", typ, got)
+		}
+		if got := verdicts(t, "x[0] in x", batch); got != "NNN" {
+			t.Errorf("%s: %s", typ, got)
+		}
+		out := apply(t, nil, scan.Query{Filter: "row_number != 1"}, batch)
+		if out.NumRows() != 2 {
+			t.Errorf("%s: %d rows", typ, out.NumRows())
+		}
+	}
 }
 
 func TestFilter(t *testing.T) {

@@ -143,14 +143,12 @@ func (c *compiler) textCall(e ast.Expr, name string, x, y operand) (operand, err
 	if err := c.strings(e, name, x, y); err != nil {
 		return operand{}, err
 	}
-	f := textTests[name]
 	value := x.node.(values[string])
 	if literal, ok := y.node.(*constant[string]); ok && !literal.null {
-		part := literal.value
-		test := &textTest{x: value, f: func(s string) bool { return f(s, part) }, prefix: part, isPrefix: name == "startsWith"}
+		test := &textTest{x: value, mark: markAll(name, literal.value), prefix: literal.value, isPrefix: name == "startsWith"}
 		return c.overDictionary(joined(kindBool, test, x, y)), nil
 	}
-	return joined(kindBool, &textPairTest{value, y.node.(values[string]), f}, x, y), nil
+	return joined(kindBool, &textPairTest{value, y.node.(values[string]), textTests[name]}, x, y), nil
 }
 
 // strings makes sure that operands are.
@@ -180,7 +178,7 @@ func (c *compiler) matches(e ast.Expr, x, y operand) (operand, error) {
 		return operand{}, c.errorf(y.expr, "%w", err)
 	}
 	c.patternCost += cost
-	return c.overDictionary(joined(kindBool, &textTest{x: x.node.(values[string]), f: pattern.MatchString}, x, y)), nil
+	return c.overDictionary(joined(kindBool, &textTest{x: x.node.(values[string]), mark: markEach(pattern.MatchString)}, x, y)), nil
 }
 
 // size compiles size(x).

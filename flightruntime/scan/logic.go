@@ -13,7 +13,7 @@ func (n *both) eval(b *block, t *truth) {
 
 func (n *both) outcomes(s Statistics) outcomes { return n.x.outcomes(s).and(n.y.outcomes(s)) }
 
-// any is true where any of both conditions is, and false where both are false.
+// anyOf is true where any of both conditions is, and false where both are false.
 type anyOf struct{ x, y condition }
 
 func (n *anyOf) eval(b *block, t *truth) {

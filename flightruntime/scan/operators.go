@@ -98,7 +98,7 @@ func (c *compiler) mismatch(e ast.Expr, done string, x, y operand) error {
 	case x.kind == kindDuration && y.kind == kindString:
 		advice = ": write duration('1h30m')"
 	case x.kind == kindString && y.literal && y.kind.numeric():
-		advice = ": put the number in quotes, or convert the string, as in " + x.converted("double")
+		advice = ": put the number in quotes, or convert the string, as in " + x.asDouble()
 	case x.kind.numeric() && isNumeral(y):
 		advice = ": leave out the quotes"
 	case x.kind == kindBytes && y.literal && y.kind == kindString:
@@ -106,7 +106,7 @@ func (c *compiler) mismatch(e ast.Expr, done string, x, y operand) error {
 	case x.kind == kindBool && y.kind.numeric():
 		advice = ": write true or false"
 	case x.kind.numeric() && y.kind.numeric():
-		advice = ": convert one, as in " + x.converted("double")
+		advice = ": convert one, as in " + x.asDouble()
 	case x.kind == y.kind:
 		advice = ": only what is within them can"
 	}
@@ -123,13 +123,13 @@ func isNumeral(o operand) bool {
 	return err == nil
 }
 
-// converted is how a conversion of the operand is written.
-func (o operand) converted(function string) string {
+// asDouble is how a conversion of the operand is written.
+func (o operand) asDouble() string {
 	name := "x"
 	if o.path != nil && len(o.path.name) <= mostShown {
 		name = o.path.name
 	}
-	return function + "(" + name + ")"
+	return "double(" + name + ")"
 }
 
 // compareSame compares operands of one type.
@@ -541,14 +541,14 @@ func (c *compiler) noArithmetic(e ast.Expr, x, y operand, name string) error {
 		if x.kind != kindDecimal {
 			d = y
 		}
-		return c.errorf(e, "there is no arithmetic with decimals, such as %s: convert them, as in %s", d.describe(), d.converted("double"))
+		return c.errorf(e, "there is no arithmetic with decimals, such as %s: convert them, as in %s", d.describe(), d.asDouble())
 	}
 	if name == operators.Subtract {
 		x, y = y, x
 	}
 	advice := ""
 	if x.kind.numeric() && y.kind.numeric() && x.kind != y.kind {
-		advice = ": convert one, as in " + x.converted("double")
+		advice = ": convert one, as in " + x.asDouble()
 	}
 	return c.errorf(e, "%s cannot be %s %s%s", x.describe(), symbols[name], y.describe(), advice)
 }

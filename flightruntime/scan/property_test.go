@@ -904,8 +904,8 @@ func (g *generator) comparison(depth int) expression {
 // operands are two expressions that compare.
 func (g *generator) operands(depth int) (x, y expression) {
 	k := g.cells[g.IntN(len(g.cells))].kind
-	switch {
-	case k == aDecimal:
+	switch k {
+	case aDecimal:
 		x, _ = g.cell(aDecimal)
 		switch g.IntN(4) {
 		case 0:
@@ -915,7 +915,7 @@ func (g *generator) operands(depth int) (x, y expression) {
 		default:
 			y = g.literal(aDecimal)
 		}
-	case k == anInt || k == aUint || k == aDouble:
+	case anInt, aUint, aDouble:
 		x, y = g.term(k, depth), g.term(pick(g, numericKinds), depth)
 	default:
 		x, y = g.term(k, depth), g.term(k, depth)

@@ -75,7 +75,7 @@ func either[T any](a, b bounds[T], compare func(a, b T) int) bounds[T] {
 	return out
 }
 
-// without is o for the rows that are null too, and for no others if all are null.
+// with is what an expression comes to that is o for values, and null for null.
 func (b bounds[T]) with(o outcomes) outcomes {
 	if !b.filled {
 		return outcomes{null: true}

@@ -235,6 +235,28 @@ func TestDictionariesThatChange(t *testing.T) {
 	}
 }
 
+// What does not follow the column's nulls is not judged for each value.
+func TestDictionariesWithNulls(t *testing.T) {
+	typ := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	batch := oneColumn(array.NewDictionaryArray(typ, arrayOf(t, arrow.PrimitiveTypes.Int8, "[0, 1, null, 2]"), arrayOf(t, arrow.BinaryTypes.String, `["a", "b", null]`)))
+	for filter, want := range map[string]string{
+		"x == 'a'":                            "TFNN",
+		"x == null":                           "FFTT",
+		"(x == null ? 'a' : x) == 'a'":        "TFTT",
+		"(x == null ? 'a' : x) in ['a', 'b']": "TTTT",
+		"x in ['a', null]":                    "TNNN",
+		"!(x in ['a', 'q'])":                  "FTNN",
+		"size(x) == 1":                        "TTNN",
+		"x < x + 'z'":                         "TTNN",
+		"x == 'a' || true":                    "TTTT",
+		"x.matches('[a]') && x.contains('')":  "TFNN",
+	} {
+		if got := verdicts(t, filter, batch); got != want {
+			t.Errorf("%s: %s, expected %s", filter, got, want)
+		}
+	}
+}
+
 // longDictionary has "-", "a", and then numbers.
 func longDictionary(n int) arrow.Array {
 	b := array.NewStringBuilder(memory.DefaultAllocator)

@@ -19,7 +19,7 @@ type Run struct {
 	mem   memory.Allocator
 	left  int64 // rows that the limit leaves
 	block block
-	rows  []int // that match
+	found []stretch // rows of the current batch that match, up to the limit
 }
 
 // Start begins a stream of batches. What Apply makes is allocated with mem; nil means memory.DefaultAllocator.
@@ -63,15 +63,15 @@ func (r *Run) Apply(ctx context.Context, batch arrow.RecordBatch) (out arrow.Rec
 	if err := r.match(ctx, batch); err != nil {
 		return nil, err
 	}
-	n := len(r.rows)
-	r.left -= int64(n)
-	if n == 0 {
+	switch len(r.found) {
+	case 0:
 		return r.slice(batch, 0, 0), nil
+	case 1:
+		r.left -= int64(r.found[0].n)
+		return r.slice(batch, r.found[0].from, r.found[0].end()), nil
+	default:
+		return r.take(batch)
 	}
-	if first, last := r.rows[0], r.rows[n-1]; last-first == n-1 {
-		return r.slice(batch, first, last+1), nil
-	}
-	return r.take(batch)
 }
 
 // recovered is the error that stands for a panic.
@@ -105,22 +105,37 @@ func (r *Run) match(ctx context.Context, batch arrow.RecordBatch) error {
 		b.columns[i] = bind(batch.Column(s.field), s.path, s.open)
 	}
 	defer b.forget()
-	r.rows = r.rows[:0]
+	r.found = r.found[:0]
 	t := b.truths.get()
-	total := int(batch.NumRows())
+	total, left := int(batch.NumRows()), r.left
 	for b.from = 0; b.from < total; b.from += blockRows {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		b.n = min(blockRows, total-b.from)
 		r.plan.filter.eval(b, t)
-		if r.rows = t.yes.appendTo(r.rows, b.from); int64(len(r.rows)) >= r.left {
-			r.rows = r.rows[:r.left]
+		r.found = t.yes.appendTo(r.found, b.from)
+		if left -= int64(t.yes.count()); left <= 0 {
+			r.found = withoutLast(r.found, int(-left))
 			break
 		}
 	}
 	b.truths.put(t)
 	return ctx.Err() // a condition that stopped early is not to be believed
+}
+
+// withoutLast is the stretches without the last n of their rows.
+func withoutLast(of []stretch, n int) []stretch {
+	for n > 0 {
+		last := &of[len(of)-1]
+		if last.n > n {
+			last.n -= n
+			break
+		}
+		n -= last.n
+		of = of[:len(of)-1]
+	}
+	return of
 }
 
 // forget lets go of the batch.
@@ -144,15 +159,20 @@ func (r *Run) slice(batch arrow.RecordBatch, from, to int) arrow.RecordBatch {
 
 // take is a batch of the rows that match, projected.
 func (r *Run) take(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	n := 0
+	for _, s := range r.found {
+		n += s.n
+	}
 	columns := make([]arrow.Array, len(r.plan.output))
 	defer release(columns)
 	for i, column := range r.plan.output {
 		var err error
-		if columns[i], err = take(r.mem, batch.Column(column), r.rows); err != nil {
+		if columns[i], err = take(r.mem, batch.Column(column), r.found, n); err != nil {
 			return nil, fmt.Errorf("column %s: %w", quoted(r.plan.schema.Field(i).Name), err)
 		}
 	}
-	return array.NewRecordBatch(r.plan.schema, columns, int64(len(r.rows))), nil
+	r.left -= int64(n)
+	return array.NewRecordBatch(r.plan.schema, columns, int64(n)), nil
 }
 
 func release(arrays []arrow.Array) {

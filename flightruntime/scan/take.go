@@ -12,13 +12,18 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// take is an array of the elements at the given places, which ascend. It knows every layout that Arrow has. arrow-go's own kernels lack half a
-// dozen of them (views, run-end encoding, sparse unions, two widths of decimals, intervals of three parts), and take from structs in
-// goroutines, whose panics nobody could recover.
-func take(mem memory.Allocator, a arrow.Array, places []int) (arrow.Array, error) {
+// stretch is some elements of an array, at least one, that stand side by side.
+type stretch struct{ from, n int }
+
+func (s stretch) end() int { return s.from + s.n }
+
+// take is an array of n elements, given the stretches where they are, which ascend. It knows every layout that Arrow has. arrow-go's own
+// kernels lack half a dozen of them (views, run-end encoding, sparse unions, two widths of decimals, intervals of three parts), and take from
+// structs in goroutines, whose panics nobody could recover.
+func take(mem memory.Allocator, a arrow.Array, from []stretch, n int) (arrow.Array, error) {
 	t := taker{mem: mem}
 	defer t.release()
-	data, err := t.data(a.Data(), places)
+	data, err := t.data(a.Data(), from, n)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +58,7 @@ func (t *taker) array(typ arrow.DataType, n int, buffers []*memory.Buffer, child
 }
 
 // data takes elements of an array, whatever it is.
-func (t *taker) data(d arrow.ArrayData, places []int) (arrow.ArrayData, error) {
+func (t *taker) data(d arrow.ArrayData, from []stretch, n int) (arrow.ArrayData, error) {
 	typ := d.DataType()
 	for {
 		extension, ok := typ.(arrow.ExtensionType)
@@ -62,51 +67,51 @@ func (t *taker) data(d arrow.ArrayData, places []int) (arrow.ArrayData, error) {
 		}
 		typ = extension.StorageType()
 	}
-	n := len(places)
 	switch typ := typ.(type) {
 	case *arrow.NullType:
 		return t.array(d.DataType(), n, []*memory.Buffer{nil}, nil, n), nil
 	case *arrow.DictionaryType:
-		valid, nullCount := t.valid(d, places)
-		codes := t.fixed(d, places, typ.IndexType.(arrow.FixedWidthDataType).Bytes())
+		valid, nullCount := t.valid(d, from, n)
+		codes := t.fixed(d.Buffers()[1], d.Offset(), from, n, typ.IndexType.(arrow.FixedWidthDataType).Bytes())
 		out := array.NewDataWithDictionary(d.DataType(), n, []*memory.Buffer{valid, codes}, nullCount, 0, d.Dictionary().(*array.Data))
 		t.made = append(t.made, out)
 		return out, nil
 	case *arrow.RunEndEncodedType:
-		return t.runs(d, typ, places)
+		return t.runs(d, typ, from, n)
 	case arrow.UnionType:
-		return t.union(d, typ, places)
+		return t.union(d, typ, from, n)
 	}
-	valid, nullCount := t.valid(d, places)
+	valid, nullCount := t.valid(d, from, n)
 	buffers := []*memory.Buffer{valid}
 	var children []arrow.ArrayData
 	var err error
 	switch typ := typ.(type) {
 	case *arrow.BooleanType:
-		buffers = append(buffers, t.bits(d.Buffers()[1], d.Offset(), places))
+		buffers = append(buffers, t.bits(d.Buffers()[1], d.Offset(), from, n))
 	case *arrow.StringType, *arrow.BinaryType:
-		buffers = append(buffers, takeTexts[int32](t, d, places)...)
+		buffers = append(buffers, takeTexts[int32](t, d, from, n)...)
 	case *arrow.LargeStringType, *arrow.LargeBinaryType:
-		buffers = append(buffers, takeTexts[int64](t, d, places)...)
+		buffers = append(buffers, takeTexts[int64](t, d, from, n)...)
 	case *arrow.StringViewType, *arrow.BinaryViewType: // what they view is shared
-		buffers = append(buffers, t.fixed(d, places, arrow.ViewHeaderSizeBytes))
+		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, arrow.ViewHeaderSizeBytes))
 		buffers = append(buffers, d.Buffers()[2:]...)
 	case *arrow.ListType, *arrow.MapType:
-		buffers, children, err = takeLists[int32](t, d, places, buffers)
+		buffers, children, err = takeLists[int32](t, d, from, n, buffers)
 	case *arrow.LargeListType:
-		buffers, children, err = takeLists[int64](t, d, places, buffers)
+		buffers, children, err = takeLists[int64](t, d, from, n, buffers)
 	case *arrow.ListViewType: // the elements are shared
-		buffers = append(buffers, t.fixed(d, places, 4), t.fixedIn(d.Buffers()[2], d.Offset(), places, 4))
+		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, 4), t.fixed(d.Buffers()[2], d.Offset(), from, n, 4))
 		children = d.Children()
 	case *arrow.LargeListViewType:
-		buffers = append(buffers, t.fixed(d, places, 8), t.fixedIn(d.Buffers()[2], d.Offset(), places, 8))
+		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, 8), t.fixed(d.Buffers()[2], d.Offset(), from, n, 8))
 		children = d.Children()
 	case *arrow.FixedSizeListType:
-		children, err = t.eachChild(d, expanded(places, d.Offset(), int(typ.Len())))
+		size := int(typ.Len())
+		children, err = t.eachChild(d, groups(from, d.Offset(), size), n*size)
 	case *arrow.StructType:
-		children, err = t.eachChild(d, expanded(places, d.Offset(), 1))
+		children, err = t.eachChild(d, groups(from, d.Offset(), 1), n)
 	case arrow.FixedWidthDataType:
-		buffers = append(buffers, t.fixed(d, places, typ.Bytes()))
+		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, typ.Bytes()))
 	default:
 		err = fmt.Errorf("rows of type %s cannot be selected", typ)
 	}
@@ -117,9 +122,9 @@ func (t *taker) data(d arrow.ArrayData, places []int) (arrow.ArrayData, error) {
 }
 
 // eachChild takes the same elements of each child.
-func (t *taker) eachChild(d arrow.ArrayData, places []int) (children []arrow.ArrayData, err error) {
+func (t *taker) eachChild(d arrow.ArrayData, from []stretch, n int) (children []arrow.ArrayData, err error) {
 	for _, child := range d.Children() {
-		taken, err := t.data(child, places)
+		taken, err := t.data(child, from, n)
 		if err != nil {
 			return nil, err
 		}
@@ -128,37 +133,46 @@ func (t *taker) eachChild(d arrow.ArrayData, places []int) (children []arrow.Arr
 	return children, nil
 }
 
-// expanded are the places of elements that are in groups of n, given those of the groups.
-func expanded(places []int, offset, n int) []int {
-	if offset == 0 && n == 1 {
-		return places
+// groups are the stretches of elements that belong to others, each of which has the same number of them.
+func groups(from []stretch, offset, size int) []stretch {
+	if size == 0 {
+		return nil
 	}
-	out := make([]int, 0, len(places)*n)
-	for _, p := range places {
-		for i := range n {
-			out = append(out, (offset+p)*n+i)
-		}
+	if offset == 0 && size == 1 {
+		return from
+	}
+	out := make([]stretch, len(from))
+	for i, s := range from {
+		out[i] = stretch{(offset + s.from) * size, s.n * size}
 	}
 	return out
 }
 
 // valid is the validity bitmap of elements, and how many are null.
-func (t *taker) valid(d arrow.ArrayData, places []int) (*memory.Buffer, int) {
+func (t *taker) valid(d arrow.ArrayData, from []stretch, n int) (*memory.Buffer, int) {
 	if d.NullN() == 0 || d.Buffers()[0] == nil {
 		return nil, 0
 	}
-	b := t.bits(d.Buffers()[0], d.Offset(), places)
-	return b, len(places) - bitutil.CountSetBits(b.Bytes(), 0, len(places))
+	b := t.bits(d.Buffers()[0], d.Offset(), from, n)
+	return b, n - bitutil.CountSetBits(b.Bytes(), 0, n)
 }
 
 // bits takes bits.
-func (t *taker) bits(from *memory.Buffer, offset int, places []int) *memory.Buffer {
-	b := t.buffer((len(places) + 7) / 8)
-	out, in := b.Bytes(), bytesOf(from)
+func (t *taker) bits(of *memory.Buffer, offset int, from []stretch, n int) *memory.Buffer {
+	b := t.buffer((n + 7) / 8)
+	out, in := b.Bytes(), bytesOf(of)
 	clear(out)
-	for i, p := range places {
-		p += offset
-		out[i>>3] |= in[p>>3] >> (p & 7) & 1 << (i & 7)
+	at := 0
+	for _, s := range from {
+		if s.n >= 64 { // long enough for a call
+			bitutil.CopyBitmap(in, offset+s.from, s.n, out, at)
+			at += s.n
+			continue
+		}
+		for p := offset + s.from; p < offset+s.end(); p++ {
+			out[at>>3] |= in[p>>3] >> (p & 7) & 1 << (at & 7)
+			at++
+		}
 	}
 	return b
 }
@@ -170,37 +184,39 @@ func bytesOf(b *memory.Buffer) []byte {
 	return b.Bytes()
 }
 
-// fixed takes elements of the second buffer, which have so many bytes.
-func (t *taker) fixed(d arrow.ArrayData, places []int, width int) *memory.Buffer {
-	return t.fixedIn(d.Buffers()[1], d.Offset(), places, width)
-}
-
-func (t *taker) fixedIn(from *memory.Buffer, offset int, places []int, width int) *memory.Buffer {
-	b := t.buffer(len(places) * width)
-	out, in := b.Bytes(), bytesOf(from)
+// fixed takes elements that have so many bytes each.
+func (t *taker) fixed(of *memory.Buffer, offset int, from []stretch, n, width int) *memory.Buffer {
+	b := t.buffer(n * width)
+	out, in := b.Bytes(), bytesOf(of)
 	switch width {
 	case 1:
-		takeFixed[uint8](out, in, offset, places)
+		takeFixed[uint8](out, in, offset, from)
 	case 2:
-		takeFixed[uint16](out, in, offset, places)
+		takeFixed[uint16](out, in, offset, from)
 	case 4:
-		takeFixed[uint32](out, in, offset, places)
+		takeFixed[uint32](out, in, offset, from)
 	case 8:
-		takeFixed[uint64](out, in, offset, places)
+		takeFixed[uint64](out, in, offset, from)
 	case 16:
-		takeFixed[[2]uint64](out, in, offset, places)
+		takeFixed[[2]uint64](out, in, offset, from)
 	default:
-		for i, p := range places {
-			copy(out[i*width:][:width], in[(offset+p)*width:])
+		for _, s := range from {
+			out = out[copy(out, in[(offset+s.from)*width:(offset+s.end())*width]):]
 		}
 	}
 	return b
 }
 
-func takeFixed[T any](out, in []byte, offset int, places []int) {
-	to, from := castTo[T](out)[:len(places)], castTo[T](in)[offset:]
-	for i, p := range places {
-		to[i] = from[p]
+func takeFixed[T any](out, in []byte, offset int, from []stretch) {
+	to, of := castTo[T](out), castTo[T](in)
+	at := 0
+	for _, s := range from {
+		if s.n == 1 { // too short for a call
+			to[at] = of[offset+s.from]
+			at++
+			continue
+		}
+		at += copy(to[at:], of[offset+s.from:offset+s.end()])
 	}
 }
 
@@ -211,56 +227,65 @@ func castTo[T any](b []byte) []T {
 }
 
 // takeTexts makes offsets and bytes of strings.
-func takeTexts[O int32 | int64](t *taker, d arrow.ArrayData, places []int) []*memory.Buffer {
-	in := castTo[O](bytesOf(d.Buffers()[1]))[d.Offset():]
-	var total O
-	for _, p := range places {
-		total += in[p+1] - in[p]
-	}
-	var size O
-	offsets := t.buffer((len(places) + 1) * int(unsafe.Sizeof(size)))
-	texts := t.buffer(int(total))
-	to, out, from := castTo[O](offsets.Bytes()), texts.Bytes(), bytesOf(d.Buffers()[2])
-	to[0] = 0
-	for i, p := range places {
-		size += O(copy(out[size:], from[in[p]:in[p+1]]))
-		to[i+1] = size
+func takeTexts[O int32 | int64](t *taker, d arrow.ArrayData, from []stretch, n int) []*memory.Buffer {
+	in, text := castTo[O](bytesOf(d.Buffers()[1])), bytesOf(d.Buffers()[2])
+	offsets, total := takeOffsets(t, in, d.Offset(), from, n)
+	texts := t.buffer(total)
+	out := texts.Bytes()
+	for _, s := range from {
+		out = out[copy(out, text[in[d.Offset()+s.from]:in[d.Offset()+s.end()]]):]
 	}
 	return []*memory.Buffer{offsets, texts}
 }
 
 // takeLists makes offsets and elements of lists.
-func takeLists[O int32 | int64](t *taker, d arrow.ArrayData, places []int, buffers []*memory.Buffer) ([]*memory.Buffer, []arrow.ArrayData, error) {
-	in := castTo[O](bytesOf(d.Buffers()[1]))[d.Offset():]
-	var total O
-	for _, p := range places {
-		total += in[p+1] - in[p]
-	}
-	offsets := t.buffer((len(places) + 1) * int(unsafe.Sizeof(total)))
-	to := castTo[O](offsets.Bytes())
-	to[0] = 0
-	elements := make([]int, 0, total)
-	for i, p := range places {
-		for at := in[p]; at < in[p+1]; at++ {
-			elements = append(elements, int(at))
+func takeLists[O int32 | int64](t *taker, d arrow.ArrayData, from []stretch, n int, buffers []*memory.Buffer) ([]*memory.Buffer, []arrow.ArrayData, error) {
+	in := castTo[O](bytesOf(d.Buffers()[1]))
+	offsets, total := takeOffsets(t, in, d.Offset(), from, n)
+	elements := make([]stretch, 0, len(from))
+	for _, s := range from {
+		if first, end := in[d.Offset()+s.from], in[d.Offset()+s.end()]; first < end {
+			elements = append(elements, stretch{int(first), int(end - first)})
 		}
-		to[i+1] = O(len(elements))
 	}
-	children, err := t.eachChild(d, elements)
+	children, err := t.eachChild(d, elements, total)
 	return append(buffers, offsets), children, err
 }
 
-// runs takes elements of run-end encoded arrays. What is left of a run stays one.
-func (t *taker) runs(d arrow.ArrayData, typ *arrow.RunEndEncodedType, places []int) (arrow.ArrayData, error) {
-	var ends []int64
-	var values []int
-	for i, p := range places {
-		at := encoded.FindPhysicalIndex(d, d.Offset()+p)
-		if len(values) == 0 || values[len(values)-1] != at {
-			values = append(values, at)
-			ends = append(ends, 0)
+// takeOffsets makes offsets that begin at 0, and says where they end.
+func takeOffsets[O int32 | int64](t *taker, in []O, offset int, from []stretch, n int) (*memory.Buffer, int) {
+	var end O
+	b := t.buffer((n + 1) * int(unsafe.Sizeof(end)))
+	to := castTo[O](b.Bytes())
+	to[0] = 0
+	at := 0
+	for _, s := range from {
+		of := in[offset+s.from : offset+s.end()+1]
+		for i, next := range of[1:] {
+			end += next - of[i]
+			at++
+			to[at] = end
 		}
-		ends[len(ends)-1] = int64(i + 1)
+	}
+	return b, int(end)
+}
+
+// runs takes elements of run-end encoded arrays. What is left of a run stays one.
+func (t *taker) runs(d arrow.ArrayData, typ *arrow.RunEndEncodedType, from []stretch, n int) (arrow.ArrayData, error) {
+	var ends []int64
+	var values []stretch
+	last, taken := -1, int64(0)
+	for _, s := range from {
+		for p := s.from; p < s.end(); p++ {
+			at := encoded.FindPhysicalIndex(d, d.Offset()+p)
+			if taken++; at == last {
+				ends[len(ends)-1] = taken
+				continue
+			}
+			last = at
+			values = append(values, stretch{at, 1})
+			ends = append(ends, taken)
+		}
 	}
 	width := typ.RunEnds().(arrow.FixedWidthDataType).Bytes()
 	b := t.buffer(len(ends) * width)
@@ -274,24 +299,24 @@ func (t *taker) runs(d arrow.ArrayData, typ *arrow.RunEndEncodedType, places []i
 			binary.NativeEndian.PutUint64(out, uint64(end))
 		}
 	}
-	taken, err := t.data(d.Children()[1], values)
+	of, err := t.data(d.Children()[1], values, len(values))
 	if err != nil {
 		return nil, err
 	}
 	runEnds := t.array(typ.RunEnds(), len(ends), []*memory.Buffer{nil, b}, nil, 0)
-	return t.array(d.DataType(), len(places), []*memory.Buffer{nil}, []arrow.ArrayData{runEnds, taken}, 0), nil
+	return t.array(d.DataType(), n, []*memory.Buffer{nil}, []arrow.ArrayData{runEnds, of}, 0), nil
 }
 
 // union takes elements of unions.
-func (t *taker) union(d arrow.ArrayData, typ arrow.UnionType, places []int) (arrow.ArrayData, error) {
-	buffers := []*memory.Buffer{nil, t.fixed(d, places, 1)}
+func (t *taker) union(d arrow.ArrayData, typ arrow.UnionType, from []stretch, n int) (arrow.ArrayData, error) {
+	buffers := []*memory.Buffer{nil, t.fixed(d.Buffers()[1], d.Offset(), from, n, 1)}
 	if typ.Mode() == arrow.DenseMode { // the elements are shared
-		buffers = append(buffers, t.fixedIn(d.Buffers()[2], d.Offset(), places, 4))
-		return t.array(d.DataType(), len(places), buffers, d.Children(), 0), nil
+		buffers = append(buffers, t.fixed(d.Buffers()[2], d.Offset(), from, n, 4))
+		return t.array(d.DataType(), n, buffers, d.Children(), 0), nil
 	}
-	children, err := t.eachChild(d, expanded(places, d.Offset(), 1))
+	children, err := t.eachChild(d, groups(from, d.Offset(), 1), n)
 	if err != nil {
 		return nil, err
 	}
-	return t.array(d.DataType(), len(places), buffers, children, 0), nil
+	return t.array(d.DataType(), n, buffers, children, 0), nil
 }

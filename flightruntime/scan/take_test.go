@@ -84,6 +84,7 @@ func everyType(t testing.TB) map[string]arrow.Array {
 		"runs":               arrayOf(t, arrow.RunEndEncodedOf(numeric.Int16, text.String), `["a", "a", "a", null, null, "b", "a", "a", "c", "c"]`),
 		"long runs":          arrayOf(t, arrow.RunEndEncodedOf(numeric.Int64, numeric.Int32), `[1, 1, 1, 1, 1, 1, null, 2, 2, 2]`),
 		"runs of structs":    arrayOf(t, arrow.RunEndEncodedOf(numeric.Int32, record), structs),
+		"empty lists":        arrayOf(t, arrow.ListOf(text.String), `[[], null, [], [], [], [], null, [], [], []]`),
 		"sparse union":       unionOf(arrow.SparseMode),
 		"dense union":        unionOf(arrow.DenseMode),
 	}
@@ -286,6 +287,55 @@ func TestApplyEndsWhenCancelled(t *testing.T) {
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// expiring is a context that ends after it was asked some times.
+type expiring struct {
+	context.Context
+	left int
+}
+
+func (e *expiring) Err() error {
+	if e.left--; e.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Whenever the context ends, the answer is its error or right, and what was judged by halves is judged again.
+func TestApplyEndsAtAnyTime(t *testing.T) {
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	codes := array.NewInt32Builder(memory.DefaultAllocator)
+	for i := range 3000 {
+		b.Append(strings.Repeat("x", i%7))
+		codes.Append(int32(i))
+	}
+	typ := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
+	words := b.NewArray()
+	dictionary := array.NewDictionaryArray(typ, codes.NewArray(), words)
+	for _, column := range []arrow.Array{words, dictionary} {
+		plan := compile(t, scan.Query{Columns: []string{}, Filter: "x.endsWith('xxxx')"}, oneColumn(column).Schema())
+		in := input(plan, oneColumn(column))
+		right, ended := 0, 0
+		run := plan.Start(nil)
+		for left := range 200 {
+			out, err := run.Apply(&expiring{t.Context(), left}, in)
+			switch {
+			case errors.Is(err, context.DeadlineExceeded):
+				ended++
+			case err != nil:
+				t.Fatal(err)
+			default:
+				right++
+				if want := int64(3000/7*3 + 3000%7 - 4); out.NumRows() != want {
+					t.Fatalf("%s, ends after being asked %d times: %d rows instead of %d", column.DataType(), left, out.NumRows(), want)
+				}
+			}
+		}
+		if right == 0 || ended == 0 {
+			t.Errorf("%s: %d ended, %d were right", column.DataType(), ended, right)
+		}
 	}
 }
 

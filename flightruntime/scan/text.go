@@ -11,24 +11,51 @@ import (
 // textTest is a predicate of strings, or of bytes.
 type textTest struct {
 	x values[string]
-	f func(string) bool
-	// prefix is what those begin with for which f is true, if it is nothing else that f asks for.
+	// mark marks with 1 the rows that are valid for which the predicate is true, and with 0 those for which it is not.
+	mark func(b *block, v *vector[string], marks []byte)
+	// prefix is what those begin with for which the predicate is true, if it is nothing else that it asks for.
 	prefix   string
 	isPrefix bool
 }
 
 func (n *textTest) eval(b *block, t *truth) {
-	v := b.texts.get()
+	v, marks := b.texts.get(), b.marks.get()
 	n.x.eval(b, v)
-	t.yes = bitmap{}
-	v.valid.each(func(i int) bool {
-		if n.f(v.values[i]) {
-			t.yes.set(i)
-		}
-		return i%64 != 0 || !b.stopped() // texts may be long and patterns slow
-	})
+	n.mark(b, v, marks[:])
+	t.yes.pack(marks)
 	t.settle(&v.valid)
 	b.texts.put(v)
+	b.marks.put(marks)
+}
+
+// markEach is for predicates that take their time.
+func markEach(f func(string) bool) func(b *block, v *vector[string], marks []byte) {
+	return func(b *block, v *vector[string], marks []byte) {
+		v.valid.each(func(i int) bool {
+			marks[i] = bit(f(v.values[i]))
+			return i%64 != 0 || !b.stopped()
+		})
+	}
+}
+
+// markAll is for predicates that are as quick for what is null.
+func markAll(name, part string) func(b *block, v *vector[string], marks []byte) {
+	switch name {
+	case "startsWith":
+		return func(_ *block, v *vector[string], marks []byte) {
+			for i, s := range v.values {
+				marks[i] = bit(strings.HasPrefix(s, part))
+			}
+		}
+	case "endsWith":
+		return func(_ *block, v *vector[string], marks []byte) {
+			for i, s := range v.values {
+				marks[i] = bit(strings.HasSuffix(s, part))
+			}
+		}
+	default:
+		return markEach(func(s string) bool { return strings.Contains(s, part) })
+	}
 }
 
 func (n *textTest) outcomes(s Statistics) outcomes {

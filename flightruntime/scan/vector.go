@@ -3,7 +3,6 @@ package scan
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
@@ -88,30 +87,33 @@ func bit(b bool) byte {
 	return 0
 }
 
-// each calls f with the number of every bit that is set, in order, until f is false.
-func (m *bitmap) each(f func(i int) bool) bool {
-	for w, word := range m {
-		for word != 0 {
+// each calls f with the number of every bit that is set, in order, until f is false. f may change the bitmap.
+func (m *bitmap) each(f func(i int) bool) {
+	for w := range m {
+		for word := m[w]; word != 0; word &= word - 1 {
 			if !f(w<<6 + bits.TrailingZeros64(word)) {
-				return false
+				return
 			}
-			word &= word - 1
 		}
 	}
-	return true
 }
 
-// appendTo appends the number of every bit that is set, in order, and adds offset to it.
-func (m *bitmap) appendTo(to []int, offset int) []int {
-	n := len(to)
-	to = slices.Grow(to, blockRows)[:n+blockRows]
+// appendTo appends the stretches of bits that are set, the first bit being that of the given row, and merges what follows on what was there.
+func (m *bitmap) appendTo(to []stretch, row int) []stretch {
 	for w, word := range m {
-		for ; word != 0; word &= word - 1 {
-			to[n] = offset + w<<6 + bits.TrailingZeros64(word)
-			n++
+		for at := row + w<<6; word != 0; {
+			gap := bits.TrailingZeros64(word)
+			n := bits.TrailingZeros64(^(word >> gap))
+			if at += gap; len(to) > 0 && to[len(to)-1].end() == at {
+				to[len(to)-1].n += n
+			} else {
+				to = append(to, stretch{at, n})
+			}
+			at += n
+			word = word >> gap >> n // in two steps, for both together may be 64
 		}
 	}
-	return to[:n]
+	return to
 }
 
 // count is the number of bits that are set.
@@ -259,6 +261,9 @@ func nullsOf(a arrow.Array) nulls {
 
 // has is true if element i is null.
 func (n nulls) has(i int) bool {
+	if n.bits == nil {
+		return false
+	}
 	i += n.offset
-	return n.bits != nil && n.bits[i>>3]>>(i&7)&1 == 0
+	return n.bits[i>>3]>>(i&7)&1 == 0
 }
