@@ -501,7 +501,7 @@ func TestCallOptionsSayHowBatchesAreEncodedAndDecoded(t *testing.T) {
 	}
 }
 
-// What ends leaves nothing behind, although the context goes on.
+// What ends leaves nothing behind, although the caller's context goes on.
 func TestCallsThatEndLeaveNothingBehind(t *testing.T) {
 	service := everyService{do: func(ctx context.Context) error {
 		if len(CallOf(ctx).Headers().Get("fail")) > 0 {
@@ -509,7 +509,13 @@ func TestCallsThatEndLeaveNothingBehind(t *testing.T) {
 		}
 		return nil
 	}}
-	client := connect(t, start(t, service, ServerOptions{}), ClientOptions{})
+	var contexts []context.Context // of each call
+	client := connect(t, start(t, service, ServerOptions{}), ClientOptions{Middleware: []ClientMiddlewareFactory{
+		ClientMiddlewareFunc(func(ctx context.Context, _ Method) ClientMiddleware {
+			contexts = append(contexts, ctx)
+			return nil
+		}),
+	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	rounds := func(n int) {
@@ -537,6 +543,11 @@ func TestCallsThatEndLeaveNothingBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	rounds(20)
 	eventually(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+	for i, c := range contexts {
+		if c.Err() == nil {
+			t.Errorf("the context of call %d of %d is held by the caller's", i, len(contexts))
+		}
+	}
 }
 
 func TestSequencesAskAnewEachTime(t *testing.T) {

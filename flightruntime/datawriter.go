@@ -10,7 +10,7 @@ import (
 )
 
 // DataWriter sends record batches and metadata: a server's half of DoExchange, and a client's of DoPut and DoExchange. It is not safe for
-// use by several goroutines; another may read meanwhile.
+// use by several goroutines; another may read meanwhile. On a server, nobody may write when the method has returned.
 type DataWriter struct {
 	stream          wire.MessageSender
 	maxMessageBytes int

@@ -39,7 +39,9 @@ func kindWord(err error) string {
 	switch {
 	case err == nil:
 		return "well"
-	case errors.As(callError(err, nil), &e):
+	case errors.As(callError(err, nil), &e) && e.ExtraInfo != nil:
+		return fmt.Sprintf("%s for %s", e.Kind, e.ExtraInfo)
+	case e != nil:
 		return string(e.Kind)
 	default:
 		return err.Error()
@@ -94,7 +96,9 @@ func stack(ms ...*serverMiddleware) []NamedServerMiddleware {
 }
 
 func TestServerMiddlewareStandsAroundEachCall(t *testing.T) {
-	for name, result := range map[string]error{"well": nil, "not found": Errorf(KindNotFound, "gone"), "internal": errors.New("any error")} {
+	for name, result := range map[string]error{
+		"well": nil, "not found": Errorf(KindNotFound, "gone"), "not found for ever": Errorf(KindNotFound, "gone").WithExtraInfo([]byte("ever")), "internal": errors.New("any error"),
+	} {
 		t.Run("that ends "+name, func(t *testing.T) {
 			onEachCall(t, func(t *testing.T, method Method, call func(context.Context, *Client, ...CallOption) error) {
 				var d diary
@@ -180,7 +184,7 @@ func TestServerMiddlewareRefusesACallBeforeTheServiceSeesIt(t *testing.T) {
 			t.Errorf("ended with %#v", err)
 		}
 		// The one that refuses has not begun, and the one after it was not asked.
-		want := []string{"first starts " + string(method) + " after <nil>", "refusing starts " + string(method) + " after first", "first ends unauthorized"}
+		want := []string{"first starts " + string(method) + " after <nil>", "refusing starts " + string(method) + " after first", "first ends unauthorized for why"}
 		if got := d.read(); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -325,7 +329,7 @@ func (m *clientMiddleware) CallCompleted(err error) {
 }
 
 func TestClientMiddlewareStandsAroundEachCall(t *testing.T) {
-	for name, result := range map[string]error{"well": nil, "not found": Errorf(KindNotFound, "gone")} {
+	for name, result := range map[string]error{"well": nil, "not found for ever": Errorf(KindNotFound, "gone").WithExtraInfo([]byte("ever"))} {
 		t.Run("that ends "+name, func(t *testing.T) {
 			answering := ServerMiddlewareFunc(func(_ context.Context, call *Call) (ServerMiddleware, error) {
 				words := call.Headers().Get("x-word")
