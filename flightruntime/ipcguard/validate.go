@@ -196,7 +196,7 @@ func (c *check) null(row int) bool {
 // holds makes sure that a buffer has the bytes that the rows need, at a number of bits each.
 func (c *check) holds(what string, buffer []byte, bits int64) error {
 	have := int64(len(buffer))
-	if bits < 0 || c.Len() > 0 && bits > 0 && have*8/bits < c.end() {
+	if c.Len() > 0 && have*8/bits < c.end() {
 		return fmt.Errorf("its %s has %d bytes, too few for %d rows of %d bits", what, have, c.end(), bits)
 	}
 	return nil
@@ -236,6 +236,9 @@ func (c *check) own() error {
 	case *arrow.BooleanType:
 		return c.holds("values buffer", c.buffer(1), 1)
 	case arrow.FixedWidthDataType:
+		if dt.Bytes() <= 0 { // pyarrow has a width of 0, arrow-go divides by it
+			return fmt.Errorf("values of %d bytes are not supported", dt.Bytes())
+		}
 		return c.holds("values buffer", c.buffer(1), 8*int64(dt.Bytes()))
 	default:
 		return fmt.Errorf("type %s is not supported", c.dt)

@@ -149,6 +149,9 @@ func TestHostileStreams(t *testing.T) {
 			if _, again := r.Next(); !errors.Is(again, err) {
 				t.Errorf("asked again, it says %v", again)
 			}
+			if _, again := r.Descriptor(); !errors.Is(again, err) {
+				t.Errorf("asked for a descriptor, it says %v", again)
+			}
 			if schema, err := r.Schema(); err == nil && schema == nil {
 				t.Error("it has neither a schema nor an error")
 			}

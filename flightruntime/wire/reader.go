@@ -86,6 +86,9 @@ func (r *Reader) Descriptor() (*flight.FlightDescriptor, error) {
 			return nil, err
 		}
 	}
+	if r.descriptor == nil && r.err != nil && !errors.Is(r.err, io.EOF) {
+		return nil, r.err
+	}
 	if r.descriptor == nil {
 		return nil, status.Error(codes.InvalidArgument, "message 1 of the stream has no flight_descriptor: the first message of a stream has to name what it is for")
 	}
