@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -455,6 +456,127 @@ func TestWithoutAWriteSizeLimitLargeBatchesAreCut(t *testing.T) {
 	got, err := readAnswers(results)
 	if err != nil || len(got) < 3 || got[len(got)-2] != fmt.Sprint(rows) {
 		t.Errorf("answered %q, %v, want several batches of %d rows together", got, err, rows)
+	}
+}
+
+// poison is an allocator that makes what was freed unusable, and counts what was not.
+type poison struct {
+	memory.Allocator
+	given, held atomic.Int64
+}
+
+func (p *poison) Allocate(size int) []byte {
+	p.given.Add(1)
+	p.held.Add(1)
+	return p.Allocator.Allocate(size)
+}
+
+func (p *poison) Reallocate(size int, b []byte) []byte {
+	if cap(b) == 0 {
+		return p.Allocate(size)
+	}
+	return p.Allocator.Reallocate(size, b)
+}
+
+func (p *poison) Free(b []byte) {
+	if cap(b) == 0 { // of a buffer that never had any
+		return
+	}
+	p.held.Add(-1)
+	for i := range b {
+		b[i] = 0xa5
+	}
+	p.Allocator.Free(b)
+}
+
+func TestReadersUseTheMemoryTheyAreGivenAndFreeIt(t *testing.T) {
+	service := streaming{doGet: func(context.Context) (*DataStream, error) {
+		s := GeneratorStream(words, func(yield func(Chunk, error) bool) {
+			_ = yield(Chunk{AppMetadata: []byte("first")}, nil) &&
+				yield(Chunk{Batch: wordsOf(t, []string{"a", "b"}, 0, 1)}, nil) &&
+				yield(Chunk{Batch: wordsOf(t, []string{"a", "b"}, 1)}, nil) &&
+				yield(Chunk{}, Errorf(KindUnavailable, "replica is gone"))
+		})
+		s.Options.IPC = []ipc.Option{ipc.WithZstd()}
+		return s, nil
+	}}
+	client := connect(t, start(t, service, ServerOptions{}), ClientOptions{})
+	for name, read := range map[string]func(t *testing.T, r *DataReader){
+		"to the end": func(t *testing.T, r *DataReader) {
+			if n, err := drain(r); n != 3 || !errors.Is(err, ErrUnavailable) {
+				t.Errorf("read %d chunks, then %v", n, err)
+			}
+			if schema, err := r.Schema(); err != nil || !schema.Equal(words) {
+				t.Errorf("the schema is then %v, %v", schema, err)
+			}
+		},
+		"as a table, in vain": func(t *testing.T, r *DataReader) {
+			if _, err := r.ReadAll(); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		},
+		"until it is cancelled": func(t *testing.T, r *DataReader) {
+			if _, err := r.Read(); err != nil {
+				t.Error(err)
+			}
+			c, err := r.Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Cancel()
+			if got := c.Batch.Column(0).(*array.Dictionary); got.ValueStr(0) != "a" || got.ValueStr(1) != "b" {
+				t.Errorf("the batch is then %v", got)
+			}
+			for err == nil {
+				_, err = r.Read()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			allocator := &poison{Allocator: memory.NewGoAllocator()}
+			r, err := client.DoGet(t.Context(), &Ticket{}, WithReadOptions(ReadOptions{Allocator: allocator}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read(t, r)
+			if given, held := allocator.given.Load(), allocator.held.Load(); given == 0 || held != 0 {
+				t.Errorf("%d pieces of memory were taken, and %d kept", given, held)
+			}
+		})
+	}
+}
+
+func TestABatchStaysWhileAWriterLearnsOfTheEnd(t *testing.T) {
+	service := &testService{doExchange: func(_ context.Context, _ *DataReader, w *DataWriter) error {
+		return errors.Join(w.Begin(numbers, WriteOptions{}), w.WriteBatch(batchOf(1, 2, 3)), w.WriteBatch(batchOf(4)), Errorf(KindUnavailable, "replica is gone"))
+	}}
+	client := connect(t, start(t, service, ServerOptions{}), ClientOptions{})
+	allocator := &poison{Allocator: memory.NewGoAllocator()}
+	w, r, err := client.DoExchange(t.Context(), DescriptorForPath("a"), WithReadOptions(ReadOptions{Allocator: allocator}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		err = w.WriteMetadata([]byte("x"))
+	}
+	if !errors.Is(err, ErrUnavailable) {
+		t.Errorf("the writer got %v", err)
+	}
+	if got := numbersIn(c.Batch); !slices.Equal(got, []int64{1, 2, 3}) {
+		t.Errorf("the batch is then %v", got)
+	}
+	if c, err := r.Read(); err != nil || !slices.Equal(numbersIn(c.Batch), []int64{4}) {
+		t.Errorf("the next is %v, %v", c, err)
+	}
+	if _, err := r.Read(); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("reading on gave %v", err)
+	}
+	if given, held := allocator.given.Load(), allocator.held.Load(); given == 0 || held != 0 {
+		t.Errorf("%d pieces of memory were taken, and %d kept", given, held)
 	}
 }
 

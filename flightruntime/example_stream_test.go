@@ -75,13 +75,16 @@ func ExampleGeneratorStream() {
 	// ["Bristol"] ""
 }
 
-// Options of arrow-go's IPC writer say how a stream is encoded.
-func ExampleDataStream_compression() {
+// A stream's options say how its batches are encoded: compressed, or as readers before Arrow 1.0 take them.
+func ExampleDataStream_options() {
 	readStream(func() *flightruntime.DataStream {
 		stream := flightruntime.GeneratorStream(tides, func(yield func(flightruntime.Chunk, error) bool) {
 			yield(flightruntime.Chunk{Batch: tidesAt("Dover", make([]float64, 10_000)...)}, nil)
 		})
-		stream.Options.IPC = []ipc.Option{ipc.WithZstd()} // or ipc.WithLZ4()
+		stream.Options = flightruntime.WriteOptions{
+			IPC:             []ipc.Option{ipc.WithZstd()}, // or ipc.WithLZ4()
+			MetadataVersion: ipc.MetadataV4,
+		}
 		return stream
 	}, func(chunk flightruntime.Chunk) {
 		fmt.Println(chunk.Batch.NumRows(), "rows")

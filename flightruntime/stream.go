@@ -84,7 +84,7 @@ type DataReader struct {
 	mu   sync.Mutex // a server's release, and a client's writer that learns of the end, come while a goroutine may be reading
 	wire *wire.Reader
 	kept []Chunk           // what end has read
-	held arrow.RecordBatch // the last of kept that Read gave
+	held arrow.RecordBatch // what Read gave last
 	err  error             // of Read, once there is no more
 	// Of clients: what makes the error of a call of what reading ended with, and what ends the call.
 	failed func(error) error
@@ -112,16 +112,18 @@ func (r *DataReader) Schema() (*arrow.Schema, error) {
 func (r *DataReader) Read() (Chunk, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.held != nil {
-		r.held.Release()
-		r.held = nil
-	}
+	r.releaseHeld()
 	if len(r.kept) > 0 {
 		c := r.kept[0]
 		r.kept, r.held = r.kept[1:], c.Batch
 		return c, nil
 	}
-	return r.receive()
+	c, err := r.receive()
+	if c.Batch != nil { // end lets the wire's reader go on while the caller is still at this one
+		c.Batch.Retain()
+		r.held = c.Batch
+	}
+	return c, err
 }
 
 // receive waits for the next chunk. mu is held.
@@ -130,16 +132,26 @@ func (r *DataReader) receive() (Chunk, error) {
 		return Chunk{}, r.err
 	}
 	c, err := r.wire.Next()
-	r.err = r.asError(err)
-	return c, r.err
+	if err = r.asError(err); err != nil {
+		r.endWith(err)
+	}
+	return c, err
 }
 
 // broken ends reading with an error. io.EOF does not: chunks of metadata alone may have been kept. mu is held.
 func (r *DataReader) broken(err error) error {
 	if err != nil && r.err == nil && !errors.Is(err, io.EOF) {
-		r.err = err
+		r.endWith(err)
 	}
 	return err
+}
+
+// endWith remembers how reading ended. A client lets go of what the reader holds, for nobody else does. mu is held.
+func (r *DataReader) endWith(err error) {
+	r.err = err
+	if r.failed != nil {
+		r.wire.Release()
+	}
 }
 
 // end reads up to the end of a call that is known to have come, and gives the error that it ended with. What has come before, which is no
@@ -215,7 +227,8 @@ func (r *DataReader) ReadAll() (arrow.Table, error) {
 	return array.NewTableFromRecords(schema, batches), nil
 }
 
-// Cancel ends the call at once. On a server it does nothing: returning ends the call.
+// Cancel ends the call at once. The batch that was read last stays valid until the next Read, which tells that the call was cancelled. On a
+// server it does nothing: returning ends the call.
 func (r *DataReader) Cancel() {
 	if r.cancel != nil {
 		r.cancel()
@@ -225,15 +238,27 @@ func (r *DataReader) Cancel() {
 // release frees what the reader holds, as soon as nobody reads.
 func (r *DataReader) release() {
 	if r.mu.TryLock() {
-		defer r.mu.Unlock()
-		r.wire.Release()
+		r.releaseAll()
 		return
 	}
 	go func() { // whoever reads gets an error when the handler has returned
 		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.wire.Release()
+		r.releaseAll()
 	}()
+}
+
+// releaseAll frees what the reader holds, and mu.
+func (r *DataReader) releaseAll() {
+	defer r.mu.Unlock()
+	r.releaseHeld()
+	r.wire.Release()
+}
+
+func (r *DataReader) releaseHeld() {
+	if r.held != nil {
+		r.held.Release()
+		r.held = nil
+	}
 }
 
 func (r *DataReader) asError(err error) error {

@@ -445,6 +445,47 @@ func TestReadAllIsATable(t *testing.T) {
 	}
 }
 
+func TestMetadataComeWithABatchThatHasADictionary(t *testing.T) {
+	r := get(t, serves(func() *DataStream {
+		return GeneratorStream(words, chunks(Chunk{Batch: wordsOf(t, []string{"a"}, 0), AppMetadata: []byte("x")}))
+	}))
+	if c, err := r.Read(); err != nil || c.Batch == nil || string(c.AppMetadata) != "x" {
+		t.Errorf("got %v, %v", c, err)
+	}
+	if n, err := drain(r); n != 0 || err != nil {
+		t.Errorf("got %d more, %v", n, err)
+	}
+}
+
+func TestStreamsAreOfTheMetadataVersionThatTheirOptionsSay(t *testing.T) {
+	for version, want := range map[ipc.MetadataVersion]ipc.MetadataVersion{0: ipc.MetadataV5, ipc.MetadataV4: ipc.MetadataV4, ipc.MetadataV5: ipc.MetadataV5} {
+		t.Run(version.String(), func(t *testing.T) {
+			service := serves(func() *DataStream {
+				s := GeneratorStream(numbers, chunks(Chunk{Batch: batchOf(1)}))
+				s.Options.MetadataVersion = version
+				return s
+			})
+			_, client := connectTo(t, start(t, service, ServerOptions{}))
+			stream, err := client.DoGet(t.Context(), &flight.Ticket{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, what := range []string{"schema", "batch"} {
+				m, err := stream.Recv()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := ipc.NewMessage(memory.NewBufferBytes(m.GetDataHeader()), memory.NewBufferBytes(m.GetDataBody())).Version(); got != want {
+					t.Errorf("the %s is of version %s, want %s", what, got, want)
+				}
+			}
+			if words, err := described(get(t, service).Chunks()); err != nil || !slices.Equal(words, []string{`"" with [1]`}) {
+				t.Errorf("got %q, %v", words, err)
+			}
+		})
+	}
+}
+
 func TestMetadataComeOnceWithABatchThatIsCut(t *testing.T) {
 	const rows = 1 << 19 // 4 MiB
 	r := get(t, serves(func() *DataStream {
