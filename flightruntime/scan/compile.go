@@ -20,6 +20,8 @@ const (
 	maxFilterBytes = 32 << 10
 	// maxFilterDepth is of parentheses, operators and calls in each other. A chain of && or || has the depth of its deepest part.
 	maxFilterDepth = 100
+	// maxConcatenations bounds how many times as long as a column's strings those can be that a filter makes of them, for each row of a block.
+	maxConcatenations = 16
 )
 
 // filterParser reads CEL. Its parser by Pratt's method takes a twentieth of the time of the one that ANTLR generates, and gives up on nonsense
@@ -52,7 +54,8 @@ type compiler struct {
 	// verdicts are how many conditions are evaluated for each value of a dictionary.
 	verdicts int
 	// patternCost is that of all regular expressions.
-	patternCost int
+	patternCost    int
+	concatenations int
 }
 
 // operand is a part of a filter, compiled.

@@ -31,6 +31,9 @@ func (c *compiler) arithmetic(e ast.Expr, args []ast.Expr, name string) (operand
 	case x.kind == kindDouble && y.kind == kindDouble && name != operators.Modulo:
 		node = combine(x, y, doubleArithmetic[name], nil)
 	case name == operators.Add && x.kind == y.kind && (k == kindString || k == kindBytes):
+		if c.concatenations++; c.concatenations > maxConcatenations {
+			return operand{}, c.errorf(e, "a filter can put strings together %d times at most", maxConcatenations)
+		}
 		node = combine(x, y, concatenate, nil)
 	case name == operators.Add || name == operators.Subtract:
 		return c.timeArithmetic(e, x, y, name)
