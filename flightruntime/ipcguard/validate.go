@@ -236,7 +236,7 @@ func (c *check) own() error {
 	case *arrow.BooleanType:
 		return c.holds("values buffer", c.buffer(1), 1)
 	case arrow.FixedWidthDataType:
-		if dt.Bytes() <= 0 { // pyarrow has a width of 0, arrow-go divides by it
+		if dt.Bytes() <= 0 { // pyarrow has a width of 0, which arrow-go does not take for valid
 			return fmt.Errorf("values of %d bytes are not supported", dt.Bytes())
 		}
 		return c.holds("values buffer", c.buffer(1), 8*int64(dt.Bytes()))

@@ -183,6 +183,7 @@ func TestCompileRefusesHostileFilters(t *testing.T) {
 		{"quotes", repeat("'", 32_000), ""},
 		{"nonsense", repeat("@#$%^", 6_000), "unexpected character"},
 		{"words", repeat("a b ", 8_000), "unexpected token"},
+		{"long strings", "size(s" + repeat(" + s", 50) + ") > 1", "a filter can put strings together 16 times at most"},
 		{"patterns", "s.matches('" + repeat("(a|b)*", 2_000) + "')", "too costly"},
 		{"repetitions", "s.matches('((((a{9}){9}){9}){9}){9}')", "regular expression"},
 	} {

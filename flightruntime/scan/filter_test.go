@@ -68,8 +68,7 @@ func TestFilterOfListsWithoutElements(t *testing.T) {
 		arrow.FixedWidthTypes.Timestamp_ns, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String},
 	} {
 		buffers := []*memory.Buffer{nil, nil}
-		switch typ.ID() {
-		case arrow.STRING, arrow.LARGE_STRING, arrow.BINARY:
+		if arrow.IsBaseBinary(typ.ID()) {
 			buffers = append(buffers, nil)
 		}
 		var elements arrow.ArrayData = array.NewData(typ, 0, buffers, nil, 0, 0)

@@ -317,7 +317,7 @@ func TestHostileFlightData(t *testing.T) {
 		}
 		v.survives()
 	})
-	t.Run("messages missing, twice and in another order", func(t *testing.T) {
+	t.Run("messages missing, twice and in another order", func(*testing.T) {
 		for i := range good {
 			without := append(append([]*flight.FlightData{}, good[:i]...), good[i+1:]...)
 			v.refuses(fmt.Sprintf("without message %d", i), v.exchange(without...))
