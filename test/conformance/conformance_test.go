@@ -61,11 +61,29 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// logBuffer is what a server logs, which may be read while the server runs.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // server is a flightruntime command that runs.
 type server struct {
 	location string
 	cmd      *exec.Cmd
-	log      *bytes.Buffer
+	log      *logBuffer
 	exited   chan error
 }
 
@@ -91,7 +109,7 @@ func startPlain(t *testing.T, env []string, args ...string) *server {
 
 func startBinary(t *testing.T, path string, env []string, args ...string) *server {
 	t.Helper()
-	s := &server{log: &bytes.Buffer{}, exited: make(chan error, 1)}
+	s := &server{log: &logBuffer{}, exited: make(chan error, 1)}
 	s.cmd = exec.Command(path, append([]string{"serve", "--listen", "grpc://127.0.0.1:0"}, args...)...)
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stderr = s.log
