@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
@@ -44,6 +45,10 @@ func (a *adapter) GetFlightInfo(ctx context.Context, d *flight.FlightDescriptor)
 	info, err := a.service.GetFlightInfo(ctx, d)
 	if err == nil && info == nil {
 		return nil, errNothing(MethodGetFlightInfo, "a FlightInfo")
+	}
+	if err == nil && info.GetFlightDescriptor() == nil { // C++ clients do not take one without
+		info, _ = proto.Clone(info).(*flight.FlightInfo) // the service may give the same one to others
+		info.FlightDescriptor = d
 	}
 	return info, err
 }

@@ -171,6 +171,14 @@ func TestNewServerTellsWhatIsWrongWithTheLocation(t *testing.T) {
 	}
 }
 
+func TestAFlightInfoWithoutADescriptorGetsTheOneAskedFor(t *testing.T) {
+	_, client := connectTo(t, start(t, &testService{getFlightInfo: func(context.Context) (*FlightInfo, error) { return &FlightInfo{}, nil }}, ServerOptions{}))
+	info, err := client.GetFlightInfo(t.Context(), DescriptorForPath("trips"))
+	if err != nil || !slices.Equal(info.GetFlightDescriptor().GetPath(), []string{"trips"}) {
+		t.Errorf("got %v, %v, want the descriptor that was asked for", info, err)
+	}
+}
+
 func TestWhatIsNotOverriddenIsUnimplemented(t *testing.T) {
 	_, client := connectTo(t, start(t, &testService{}, ServerOptions{}))
 	if _, err := client.GetSchema(t.Context(), &flight.FlightDescriptor{}); status.Code(err) != codes.Unimplemented {
