@@ -20,12 +20,8 @@ func (s *Snapshot) ReadSelected(ctx context.Context, selected []Selection, opts 
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for _, sel := range selected {
 			opts.Units = sel.Units
-			for batch, err := range s.format.Read(ctx, s.Layout, sel.Part, opts) {
-				if err != nil {
-					yield(nil, s.readError(err))
-					return
-				}
-				if !yield(batch, nil) {
+			for batch, err := range s.ReadPart(ctx, sel.Part, opts) {
+				if !yield(batch, err) || err != nil {
 					return
 				}
 			}
