@@ -100,8 +100,12 @@ func (s *Service) flightInfo(ctx context.Context, r request, d *flightruntime.Fl
 // endpoints are the pieces of an answer that can be read side by side.
 func (s *Service) endpoints(ctx context.Context, r request) ([]*flightruntime.FlightEndpoint, error) {
 	t := ticket{ID: newTicketID(), Query: r.query, Identity: identityOf(ctx), Expires: s.now().Add(ticketLifetime).Unix()}
-	ranges := partition(r.snapshot.Layout, endpointBytes, maxEndpoints)
-	if len(ranges) < 2 || r.query.Limit != nil { // a limit holds for all rows together, which one stream alone can count
+	var ranges []unitRange
+	// A limit holds for all rows together, which one stream alone can count. What is too small to be divided needs no digests either.
+	if r.query.Limit == nil && r.snapshot.Layout.Bytes() >= 2*endpointBytes {
+		ranges = partition(r.snapshot.Layout, endpointBytes, maxEndpoints)
+	}
+	if len(ranges) < 2 {
 		e, err := s.endpoint(t)
 		return []*flightruntime.FlightEndpoint{e}, err
 	}
