@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
@@ -80,7 +79,7 @@ func (s *Service) flightInfo(ctx context.Context, r request, d *flightruntime.Fl
 	}
 	schema := r.snapshot.SchemaIPC
 	if !r.whole() {
-		schema = flight.SerializeSchema(r.plan.Schema(), memory.DefaultAllocator)
+		schema = flightruntime.EncodeSchema(r.plan.Schema())
 	}
 	endpoints, err := s.endpoints(ctx, r)
 	if err != nil {
