@@ -66,6 +66,22 @@ var refused = []struct{ name, spec, field, message string }{
 	{"puts into names that are not listed", "datasets: [{name: trips, access: Append, source: {volume: {claimName: disk, path: 'trips/..*.parquet'}}}]", "spec.datasets[0].source.volume.path", "does not begin with '..'"},
 	{"a group of no files", "podTemplate: {fsGroup: 0}", "spec.podTemplate.fsGroup", "greater than or equal to 1"},
 
+	{"TLS from nowhere", "tls: {}", "spec.tls", "set exactly one of secretRef, certificate and operatorCA"},
+	{"TLS from two places", "tls: {secretRef: {name: a}, operatorCA: {}}", "spec.tls", "set exactly one of secretRef, certificate and operatorCA"},
+	{"a Secret's name with capitals", "tls: {secretRef: {name: Taxi}}", "spec.tls.secretRef.name", "lower-case letters, digits, '-' and '.'"},
+	{"a Secret of another namespace", "tls: {secretRef: {name: taxi, namespace: other}}", "spec.tls.secretRef", "unknown field"},
+	{"an old version of TLS", "tls: {operatorCA: {}, minVersion: TLS11}", "spec.tls.minVersion", `supported values: "TLS12", "TLS13"`},
+	{"a certificate of no issuer", "tls: {certificate: {}}", "spec.tls.certificate.issuerRef", "Required"},
+	{"a certificate for a minute", "tls: {certificate: {issuerRef: {name: a}, duration: 1m}}", "spec.tls.certificate.duration", "at least 1h"},
+	{"a renewal before the beginning", "tls: {certificate: {issuerRef: {name: a}, duration: 2h, renewBefore: 2h}}", "spec.tls.certificate.renewBefore", "shorter than duration"},
+	{"an RSA key too short", "tls: {operatorCA: {privateKey: {algorithm: RSA, size: 1024}}}", "spec.tls.operatorCA.privateKey.size", "2048, 3072, 4096 or 8192"},
+	{"an Ed25519 key of a size", "tls: {operatorCA: {privateKey: {algorithm: Ed25519, size: 256}}}", "spec.tls.operatorCA.privateKey.size", "no choice"},
+	{"an address that is none", "tls: {operatorCA: {ipAddresses: [flight.example.com]}}", "spec.tls.operatorCA.ipAddresses", "192.0.2.7"},
+	{"a clientCA from nowhere", "tls: {operatorCA: {}, clientCA: {}}", "spec.tls.clientCA", "set exactly one of secretRef and configMapRef"},
+	{"a clientCA from two places", "tls: {operatorCA: {}, clientCA: {secretRef: {name: a}, configMapRef: {name: a}}}", "spec.tls.clientCA", "set exactly one of secretRef and configMapRef"},
+	{"a clientCA's key with a slash", "tls: {operatorCA: {}, clientCA: {secretRef: {name: a, key: a/b}}}", "spec.tls.clientCA.secretRef.key", "letters, digits, '-', '_' and '.'"},
+	{"connections that do not last", "limits: {maxConnectionAge: 10ms}", "spec.limits.maxConnectionAge", "at least 1s"},
+
 	{"probes that never rest", "healthCheck: {interval: 100ms}", "spec.healthCheck.interval", "a duration of at least 1s"},
 	{"probes at no time", "healthCheck: {interval: soon}", "spec.healthCheck.interval", "a duration of at least 1s, for instance 10s"},
 	{"probes before the beginning", "healthCheck: {interval: -5s}", "spec.healthCheck.interval", "a duration of at least 1s"},
@@ -140,6 +156,10 @@ var accepted = []struct{ name, spec string }{
 	{"a load balancer", "service: {type: LoadBalancer, port: 443, nodePort: 30443, loadBalancerClass: example.test/lb, loadBalancerSourceRanges: [10.0.0.0/8, '2001:db8::/32'], externalTrafficPolicy: Local}"},
 	{"node ports", "service: {type: NodePort, nodePort: 30000, externalTrafficPolicy: Local}"},
 	{"suspended", "suspend: Reconciliation"},
+	{"TLS from a Secret, and clients' certificates", "tls: {secretRef: {name: taxi-tls}, minVersion: TLS13, clientCA: {configMapRef: {name: clients}, mode: Optional}}"},
+	{"TLS from cert-manager", "tls: {certificate: {issuerRef: {name: corp, kind: ClusterIssuer, group: cert-manager.io}, duration: 24h, renewBefore: 8h, privateKey: {algorithm: RSA, size: 4096}, dnsNames: [flight.example.com], ipAddresses: ['2001:db8::7']}}"},
+	{"TLS from the operator", "tls: {operatorCA: {}}"},
+	{"connections that last an hour", "limits: {maxConnectionAge: 1h}"},
 }
 
 func TestValidation(t *testing.T) {

@@ -15,6 +15,12 @@ const (
 	// ConditionReachable is True when the operator's Flight client gets healthy answers from every ready server. It is apart from
 	// Available: a NetworkPolicy that blocks the operator does not mean that the server is down.
 	ConditionReachable = "Reachable"
+	// ConditionCertificateReady is True when there is a certificate that the servers can present: it is there, whole, in its time, and valid
+	// for the servers' names. Absent without TLS.
+	ConditionCertificateReady = "CertificateReady"
+	// ConditionCertificateServed is True when every ready server was seen to present the certificate of status.certificate in a handshake of
+	// the operator's own. It is proof, not belief. Absent without TLS.
+	ConditionCertificateServed = "CertificateServed"
 )
 
 // Reasons of conditions. Events carry the same words.
@@ -72,6 +78,38 @@ const (
 	ReasonInvalidAnswer = "InvalidAnswer"
 	// ReasonNotServing: a server answered that it does not serve.
 	ReasonNotServing = "NotServing"
+	// ReasonHandshakeFailed: a server and the operator could not agree on TLS.
+	ReasonHandshakeFailed = "HandshakeFailed"
+
+	// ReasonCertificateValid: the certificate can be presented.
+	ReasonCertificateValid = "CertificateValid"
+	// ReasonSecretNotFound: the Secret with the certificate does not exist, or lacks a key.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonCertificateMalformed: what the Secret holds is no certificate and key in PEM.
+	ReasonCertificateMalformed = "CertificateMalformed"
+	// ReasonKeyMismatch: the Secret's key does not belong to its certificate.
+	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonCertificateExpired: the certificate's time is over.
+	ReasonCertificateExpired = "CertificateExpired"
+	// ReasonCertificateNotYetValid: the certificate's time has not begun.
+	ReasonCertificateNotYetValid = "CertificateNotYetValid"
+	// ReasonNameMismatch: the certificate is valid for none of the servers' names.
+	ReasonNameMismatch = "NameMismatch"
+	// ReasonClientCAInvalid: the CA certificates that clients are checked against do not exist, or are none.
+	ReasonClientCAInvalid = "ClientCAInvalid"
+	// ReasonIssuing: the certificate is being issued.
+	ReasonIssuing = "Issuing"
+	// ReasonIssuanceFailed: cert-manager, or the operator's own CA, could not issue the certificate.
+	ReasonIssuanceFailed = "IssuanceFailed"
+	// ReasonCertManagerNotInstalled: the cluster does not know cert-manager's Certificates.
+	ReasonCertManagerNotInstalled = "CertManagerNotInstalled"
+
+	// ReasonCertificateServed: every ready server presents the certificate.
+	ReasonCertificateServed = "CertificateServed"
+	// ReasonRotating: servers are taking up the certificate.
+	ReasonRotating = "Rotating"
+	// ReasonRotationOverdue: a server should have taken up the certificate long ago.
+	ReasonRotationOverdue = "RotationOverdue"
 )
 
 // Labels and annotations that the operator sets.

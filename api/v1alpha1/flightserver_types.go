@@ -64,6 +64,10 @@ type FlightServerSpec struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Datasets []Dataset `json:"datasets,omitempty"`
 
+	// TLS of the servers. Left out, they speak plain text.
+	// +optional
+	TLS *TLS `json:"tls,omitempty"`
+
 	// How the operator probes each server, through its Flight port.
 	// +optional
 	HealthCheck *HealthCheck `json:"healthCheck,omitempty"`
@@ -270,6 +274,13 @@ type Limits struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && duration(self) >= duration('1s')",message="expected a duration of at least 1s, for instance 1h30m"
 	MaxCallDuration *metav1.Duration `json:"maxCallDuration,omitempty"`
+	// Longest time that a connection takes new calls, without end if left out. Then the client makes a new one, which presents the certificate
+	// of that time; calls that are running go on to their end on the old one.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,9})?(h|m|s|ms|us|µs|ns)){1,4}$') && duration(self) >= duration('1s')",message="expected a duration of at least 1s, for instance 1h"
+	MaxConnectionAge *metav1.Duration `json:"maxConnectionAge,omitempty"`
 	// Time that running calls get to end when a server is stopped, 1m if left out.
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -486,7 +497,10 @@ type FlightServerStatus struct {
 	// Counts over all servers and datasets.
 	// +optional
 	Summary Summary `json:"summary,omitempty"`
-	// Ready, Available, DatasetsReady and Reachable; Reconciling and Stalled while they hold. docs/conditions.md says what each reason means.
+	// The certificate that the servers should present; absent without TLS.
+	// +optional
+	Certificate *CertificateStatus `json:"certificate,omitempty"`
+	// Ready, Available, DatasetsReady and Reachable; with TLS CertificateReady and CertificateServed; Reconciling and Stalled while they hold. docs/conditions.md says what each reason means.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -600,6 +614,9 @@ type ServerStatus struct {
 	// Hash of the configuration that the server serves.
 	// +optional
 	ConfigHash string `json:"configHash,omitempty"`
+	// SHA-256 of the certificate that the server presents, in lower-case hexadecimal; absent without TLS.
+	// +optional
+	CertificateFingerprint string `json:"certificateFingerprint,omitempty"`
 	// Calls that were running at that probe.
 	// +optional
 	ActiveStreams *int32 `json:"activeStreams,omitempty"`

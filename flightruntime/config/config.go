@@ -34,6 +34,8 @@ type Config struct {
 	Limits   Limits    `json:"limits"`
 	// ExternalAddress is the Flight location that endpoints name beside the place where they were got.
 	ExternalAddress string `json:"externalAddress,omitempty"`
+	// TLS is nil for a server that speaks plain text.
+	TLS *TLS `json:"tls,omitempty"`
 }
 
 // Dataset is a table served under one name. Exactly one of Inline, Files and Missing is set.
@@ -78,6 +80,8 @@ type Limits struct {
 	MaxStreams      int32           `json:"maxStreams"`
 	MaxCallDuration metav1.Duration `json:"maxCallDuration"`
 	DrainTimeout    metav1.Duration `json:"drainTimeout"`
+	// MaxConnectionAge is how long a connection takes new calls; 0 means without end.
+	MaxConnectionAge metav1.Duration `json:"maxConnectionAge,omitzero"`
 }
 
 // Defaults of what a FlightServer leaves out.

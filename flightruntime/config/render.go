@@ -16,6 +16,10 @@ type References struct {
 	ConfigMaps map[string]map[string]string
 	// Claims holds the PersistentVolumeClaims that exist.
 	Claims map[string]bool
+	// ServerNames are those that a certificate has to be valid for one of, see the function of that name; none: any will do.
+	ServerNames []string
+	// OperatorCA holds the certificates in PEM by which servers know the operator; empty: they do not.
+	OperatorCA string
 	// Dirs says where the server finds them.
 	Dirs Dirs
 }
@@ -26,12 +30,18 @@ type Dirs struct {
 	ConfigMap func(name string) string
 	// Claim is the root of a PersistentVolumeClaim.
 	Claim func(name string) string
+	// TLS is the directory with the certificate of a Secret and its key.
+	TLS func(secret string) string
+	// ClientCA is the file with a clientCA's certificates.
+	ClientCA func(*v1alpha1.ClientCA) string
 }
 
 // PodDirs are the mount paths in a pod.
 var PodDirs = Dirs{
 	ConfigMap: func(name string) string { return path.Join("/var/lib/flight/configmaps", name) },
 	Claim:     func(name string) string { return path.Join("/var/lib/flight/claims", name) },
+	TLS:       func(string) string { return PodTLSDir },
+	ClientCA:  func(*v1alpha1.ClientCA) string { return path.Join(PodClientCADir, CAKey) },
 }
 
 // Names are the ConfigMaps and claims that a FlightServer's datasets name, each once, in the order of the datasets.
@@ -79,6 +89,8 @@ func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorLis
 		c.ExternalAddress = s.ExternalAddress
 	}
 	errs := c.Limits.validate(field.NewPath("spec", "limits"))
+	tls, tlsErrs := renderTLS(fs, refs)
+	c.TLS, errs = tls, append(errs, tlsErrs...)
 	seen := map[string]bool{}
 	for i, d := range fs.Spec.Datasets {
 		at := field.NewPath("spec", "datasets").Index(i)
@@ -106,6 +118,9 @@ func renderLimits(l *v1alpha1.Limits) Limits {
 	}
 	if l.MaxCallDuration != nil {
 		limits.MaxCallDuration = *l.MaxCallDuration
+	}
+	if l.MaxConnectionAge != nil {
+		limits.MaxConnectionAge = *l.MaxConnectionAge
 	}
 	if l.DrainTimeout != nil {
 		limits.DrainTimeout = *l.DrainTimeout

@@ -23,7 +23,7 @@ var datasetName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // Validate tells what breaks a rule, by field.
 func (c *Config) Validate() field.ErrorList {
-	errs := c.Limits.validate(field.NewPath("limits"))
+	errs := append(c.Limits.validate(field.NewPath("limits")), c.TLS.validate(field.NewPath("tls"))...)
 	seen := map[string]bool{}
 	for i, d := range c.Datasets {
 		at := field.NewPath("datasets").Index(i)
@@ -50,6 +50,9 @@ func (l Limits) validate(at *field.Path) (errs field.ErrorList) {
 		if d.value < time.Second {
 			errs = append(errs, field.Invalid(at.Child(d.name), d.value.String(), "expected at least 1s"))
 		}
+	}
+	if d := l.MaxConnectionAge.Duration; d != 0 && d < time.Second {
+		errs = append(errs, field.Invalid(at.Child("maxConnectionAge"), d.String(), "expected 0s (without end) or at least 1s"))
 	}
 	return errs
 }
