@@ -20,6 +20,24 @@ type Health struct {
 	// ActiveStreams counts the calls that are running, this one not among them.
 	ActiveStreams int             `json:"activeStreams"`
 	Datasets      []DatasetHealth `json:"datasets"`
+	// Certificate is what new connections are presented; nil for a server that speaks plain text.
+	Certificate *CertificateHealth `json:"certificate,omitempty"`
+}
+
+// CertificateHealth is the certificate that a server presents, and why it is not a newer one.
+type CertificateHealth struct {
+	// Fingerprint is the SHA-256 of the certificate in DER, in lower-case hexadecimal; empty while there is none.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Digest is the SHA-256 of the file that its chain was read from.
+	Digest string `json:"digest,omitempty"`
+	// NotAfter is when it ends.
+	NotAfter time.Time `json:"notAfter,omitzero"`
+	// ClientCADigest is the SHA-256 of the file with the CA certificates that clients are checked against; empty if they are not, and while
+	// there are none.
+	ClientCADigest string `json:"clientCADigest,omitempty"`
+	// Reason and Message say why a newer certificate, or newer CA certificates, are not served, and the mend.
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // HealthStatus says whether a server serves.
