@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 const (
@@ -74,7 +75,7 @@ type Snapshot struct {
 	Active *CA
 	// Bundle is all that has to be trusted, in PEM, the newest first: for clients, and for servers to know the operator by.
 	Bundle []byte
-	// Digest is that of the bundle, for Report.
+	// Digest is the bundle's, as certs.Digest gives it, for Report.
 	Digest string
 }
 
@@ -239,7 +240,7 @@ func (a *Authority) see(ctx context.Context, s State) Seen {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return seen(servers, a.reports, Digest(s.Bundle()))
+	return seen(servers, a.reports, certs.Digest(s.Bundle()))
 }
 
 // write creates the Secret, or changes it if it is still as it was read. Keys that are not the operator's stay.
@@ -281,7 +282,7 @@ func (a *Authority) adopt(s State) {
 	defer a.mu.Unlock()
 	bundle := s.Bundle()
 	old := a.current
-	a.state, a.current = &s, Snapshot{Active: s.Active, Bundle: bundle, Digest: Digest(bundle)}
+	a.state, a.current = &s, Snapshot{Active: s.Active, Bundle: bundle, Digest: certs.Digest(bundle)}
 	if old.Digest == a.current.Digest && old.Active.ID() == s.Active.ID() {
 		return
 	}

@@ -11,10 +11,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // Backdate is how long before its making a certificate begins to be valid, for peers whose clocks are behind.
@@ -118,62 +119,39 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 
 // decodeCA reads a CA's certificate and its key. Errors show nothing of the key.
 func decodeCA(certPEM, keyPEM []byte) (*CA, error) {
-	certificate, err := decodeRoot(certPEM)
+	if _, err := decodeRoot(certPEM); err != nil {
+		return nil, err
+	}
+	pair, err := certs.Parse(certPEM, keyPEM)
 	if err != nil {
 		return nil, err
 	}
-	der, err := onlyBlock(keyPEM, pemKey)
-	if err != nil {
-		return nil, fmt.Errorf("private key: %w", err)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, errors.New("private key: expected PKCS #8, got something else") // the cause could quote it
-	}
-	key, ok := parsed.(crypto.Signer)
+	key, ok := pair.Pair.PrivateKey.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("private key: expected one that can sign, got %T", parsed)
+		return nil, fmt.Errorf("expected a private key that can sign, got %T", pair.Pair.PrivateKey)
 	}
-	if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(certificate.PublicKey) {
-		return nil, errors.New("the private key does not belong to the certificate")
-	}
-	return &CA{Certificate: certificate, key: key}, nil
+	return &CA{Certificate: pair.Leaf, key: key}, nil
 }
 
 // decodeRoot reads the certificate of a CA that has signed itself.
 func decodeRoot(certPEM []byte) (*x509.Certificate, error) {
-	der, err := onlyBlock(certPEM, pemCertificate)
+	chain, err := certs.ParseBundle(certPEM)
 	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
+		return nil, err
 	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
-	}
+	certificate := chain[0]
 	switch {
+	case len(chain) > 1:
+		return nil, fmt.Errorf("expected one certificate, got %d", len(chain))
 	case !certificate.BasicConstraintsValid || !certificate.IsCA || certificate.KeyUsage&x509.KeyUsageCertSign == 0:
-		return nil, fmt.Errorf("certificate %q: expected that of a CA, which may sign certificates", certificate.Subject)
+		return nil, fmt.Errorf("expected the certificate of a CA, which may sign others, got that of %q", certificate.Subject)
 	case len(certificate.SubjectKeyId) == 0:
-		return nil, fmt.Errorf("certificate %q: expected a subject key identifier, got none", certificate.Subject)
+		return nil, fmt.Errorf("expected a subject key identifier in the certificate of %q, got none", certificate.Subject)
 	case !bytes.Equal(certificate.RawSubject, certificate.RawIssuer):
-		return nil, fmt.Errorf("certificate %q: expected one that is signed by its own key, got one that %q has issued", certificate.Subject, certificate.Issuer)
+		return nil, fmt.Errorf("expected a certificate that is signed by its own key, got one of %q that %q has issued", certificate.Subject, certificate.Issuer)
 	}
 	if err := certificate.CheckSignatureFrom(certificate); err != nil {
-		return nil, fmt.Errorf("certificate %q: expected one that is signed by its own key: %w", certificate.Subject, err)
+		return nil, fmt.Errorf("expected a certificate that is signed by its own key, got that of %q: %w", certificate.Subject, err)
 	}
 	return certificate, nil
-}
-
-// onlyBlock gives the bytes of a PEM text that consists of one block.
-func onlyBlock(text []byte, kind string) ([]byte, error) {
-	block, rest := pem.Decode(text)
-	switch {
-	case block == nil:
-		return nil, fmt.Errorf("expected a PEM block %q, got %d bytes without any", kind, len(text))
-	case block.Type != kind:
-		return nil, fmt.Errorf("expected a PEM block %q, got %q", kind, block.Type)
-	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, fmt.Errorf("expected one PEM block %q, got %d bytes more after it", kind, len(rest))
-	}
-	return block.Bytes, nil
 }

@@ -17,7 +17,7 @@ import (
 func RenewalTime(leaf *x509.Certificate, lifetime time.Duration, seed string) time.Time {
 	life := leaf.NotAfter.Sub(leaf.NotBefore)
 	if lifetime > 0 {
-		life = min(life, lifetime+Backdate)
+		life = min(life, lifetime+backdate(lifetime))
 	}
 	return leaf.NotBefore.Add(life/3*2 - jitter(seed, life/10))
 }
@@ -102,11 +102,11 @@ func otherUsage(leaf, _ *x509.Certificate, r Request, _ time.Time, _ string) str
 }
 
 func otherKey(leaf, _ *x509.Certificate, r Request, _ time.Time, _ string) string {
-	have, want := keyOf(leaf), r.Key.withDefaults()
+	have, want := keyOf(leaf), spelledOut(r.Key)
 	if have == want {
 		return ""
 	}
-	return fmt.Sprintf("its key is %s, and should be %s", have, want)
+	return fmt.Sprintf("its key is %s, and should be %s", showKey(have), showKey(want))
 }
 
 func expired(leaf, _ *x509.Certificate, _ Request, now time.Time, _ string) string {

@@ -4,10 +4,9 @@ import (
 	"crypto/tls"
 	"sync"
 	"time"
-)
 
-// OperatorURI is the URI by which servers know the operator, in a certificate that the operator's CA has issued.
-const OperatorURI = "urn:flightoperator.dev:operator"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
+)
 
 // identityLifetime is short, since a new identity costs nothing: its key never leaves the process.
 const identityLifetime = 24 * time.Hour
@@ -26,7 +25,7 @@ type Identity struct {
 func NewIdentity(a *Authority) *Identity { return &Identity{snapshot: a.Snapshot, now: a.o.Now} }
 
 // identityRequest is what the operator is.
-var identityRequest = Request{CommonName: "flight-operator", URIs: []string{OperatorURI}, Usage: UsageClient, Lifetime: identityLifetime}
+var identityRequest = Request{CommonName: "flight-operator", URIs: []string{certs.OperatorURI}, Usage: UsageClient, Lifetime: identityLifetime}
 
 // GetClientCertificate is for a tls.Config: the certificate of now. It is an error as long as the authority is not loaded, as on a manager that does not
 // lead.
@@ -39,7 +38,7 @@ func (i *Identity) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certi
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.current != nil {
-		if _, due := Due(i.current.Leaf, snapshot.Active, identityRequest, now, OperatorURI); !due {
+		if _, due := Due(i.current.Leaf, snapshot.Active, identityRequest, now, certs.OperatorURI); !due {
 			return i.current, nil
 		}
 	}

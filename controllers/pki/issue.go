@@ -15,6 +15,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
 )
 
 // Usage is the side of a connection that a certificate is for.
@@ -26,62 +28,46 @@ const (
 	UsageClient Usage = "client"
 )
 
-// Algorithm is a kind of private key, in the words of cert-manager.
-type Algorithm string
-
-// Values of Algorithm.
-const (
-	ECDSA   Algorithm = "ECDSA"
-	RSA     Algorithm = "RSA"
-	Ed25519 Algorithm = "Ed25519"
-)
-
-// Key says which private key a certificate gets. The zero Key is ECDSA P-256.
-type Key struct {
-	// Algorithm is ECDSA if it is empty.
-	Algorithm Algorithm
-	// Size is in bits. For ECDSA it is 256, 384 or 521, for RSA 2048 to 8192; 0 is 256 and 2048. Ed25519 has but one.
-	Size int
-}
-
 // maxRSA bounds the time that making a key takes.
 const maxRSA = 8192
 
-// withDefaults spells the key out.
-func (k Key) withDefaults() Key {
+// spelledOut is a key without anything left out: ECDSA P-256 if nothing is said.
+func spelledOut(k v1alpha1.PrivateKey) v1alpha1.PrivateKey {
 	if k.Algorithm == "" {
-		k.Algorithm = ECDSA
+		k.Algorithm = v1alpha1.KeyECDSA
 	}
 	if k.Size == 0 {
-		k.Size = map[Algorithm]int{ECDSA: 256, RSA: 2048, Ed25519: 256}[k.Algorithm]
+		k.Size = map[v1alpha1.KeyAlgorithm]int32{v1alpha1.KeyECDSA: 256, v1alpha1.KeyRSA: 2048}[k.Algorithm]
 	}
 	return k
 }
 
-// String is for instance "ECDSA 256".
-func (k Key) String() string {
-	k = k.withDefaults()
+// showKey is for instance "ECDSA 256".
+func showKey(k v1alpha1.PrivateKey) string {
+	if k.Size == 0 {
+		return string(k.Algorithm)
+	}
 	return fmt.Sprintf("%s %d", k.Algorithm, k.Size)
 }
 
-// generate makes such a key.
-func (k Key) generate() (crypto.Signer, error) {
-	k = k.withDefaults()
+// generate makes a key.
+func generate(k v1alpha1.PrivateKey) (crypto.Signer, error) {
+	k = spelledOut(k)
 	switch k.Algorithm {
-	case ECDSA:
+	case v1alpha1.KeyECDSA:
 		for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-			if curve.Params().BitSize == k.Size {
+			if curve.Params().BitSize == int(k.Size) {
 				return ecdsa.GenerateKey(curve, rand.Reader)
 			}
 		}
 		return nil, fmt.Errorf("key size: expected 256, 384 or 521 for ECDSA, got %d", k.Size)
-	case RSA:
+	case v1alpha1.KeyRSA:
 		if k.Size < 2048 || k.Size > maxRSA {
 			return nil, fmt.Errorf("key size: expected 2048 to %d for RSA, got %d", maxRSA, k.Size)
 		}
-		return rsa.GenerateKey(rand.Reader, k.Size)
-	case Ed25519:
-		if k.Size != 256 {
+		return rsa.GenerateKey(rand.Reader, int(k.Size))
+	case v1alpha1.KeyEd25519:
+		if k.Size != 0 {
 			return nil, fmt.Errorf("key size: expected none for Ed25519, got %d", k.Size)
 		}
 		_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -91,17 +77,17 @@ func (k Key) generate() (crypto.Signer, error) {
 	}
 }
 
-// keyOf is the kind of a certificate's key; the zero Key if it is none that is issued here.
-func keyOf(leaf *x509.Certificate) Key {
+// keyOf is what a certificate's key is; the zero PrivateKey if it is none that is issued here.
+func keyOf(leaf *x509.Certificate) v1alpha1.PrivateKey {
 	switch public := leaf.PublicKey.(type) {
 	case *ecdsa.PublicKey:
-		return Key{Algorithm: ECDSA, Size: public.Curve.Params().BitSize}
+		return v1alpha1.PrivateKey{Algorithm: v1alpha1.KeyECDSA, Size: int32(public.Curve.Params().BitSize)}
 	case *rsa.PublicKey:
-		return Key{Algorithm: RSA, Size: public.N.BitLen()}
+		return v1alpha1.PrivateKey{Algorithm: v1alpha1.KeyRSA, Size: int32(public.N.BitLen())}
 	case ed25519.PublicKey:
-		return Key{Algorithm: Ed25519, Size: 256}
+		return v1alpha1.PrivateKey{Algorithm: v1alpha1.KeyEd25519}
 	default:
-		return Key{}
+		return v1alpha1.PrivateKey{}
 	}
 }
 
@@ -117,11 +103,12 @@ type Request struct {
 	Usage Usage
 	// Lifetime is counted from now. It is cut where the CA's own ends.
 	Lifetime time.Duration
-	Key      Key
+	// Key is ECDSA P-256 if it is zero.
+	Key v1alpha1.PrivateKey
 }
 
-// Issue makes a certificate and a private key of its own, in PEM (the key in PKCS #8). The certificate begins to be valid Backdate before now,
-// but not before the CA, and ends no later than the CA.
+// Issue makes a certificate and a private key of its own, in PEM (the key in PKCS #8). The certificate begins to be valid Backdate before now
+// (a tenth of its lifetime if that is less), but not before the CA, and ends no later than the CA.
 func Issue(ca *CA, r Request, now time.Time) (certPEM, keyPEM []byte, err error) {
 	certificate, key, err := issue(ca, r, now)
 	if err != nil {
@@ -136,7 +123,7 @@ func issue(ca *CA, r Request, now time.Time) (*x509.Certificate, crypto.Signer, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("issue a certificate: %w", err)
 	}
-	key, err := r.Key.generate()
+	key, err := generate(r.Key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("issue a certificate: %w", err)
 	}
@@ -208,9 +195,12 @@ func (r Request) addNames(template *x509.Certificate) error {
 
 // validity is when a certificate of a CA is valid that is issued now.
 func validity(ca *x509.Certificate, lifetime time.Duration, now time.Time) (from, until time.Time) {
-	from = later(now.Add(-Backdate), ca.NotBefore)
+	from = later(now.Add(-backdate(lifetime)), ca.NotBefore)
 	return from, earlier(later(now, from).Add(lifetime), ca.NotAfter)
 }
+
+// backdate is small beside a short lifetime, two thirds of which would have passed at the beginning otherwise.
+func backdate(lifetime time.Duration) time.Duration { return min(Backdate, lifetime/10) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

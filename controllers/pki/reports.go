@@ -8,7 +8,7 @@ import (
 
 // Report is what is known of one FlightServer that has TLS.
 type Report struct {
-	// Bundle is the Digest of the bundle that both the clients' ConfigMap and the servers' configuration have.
+	// Bundle is the certs.Digest of the bundle that both the clients' ConfigMap and the servers' configuration have.
 	Bundle string
 	// Leaves are the certificate in its Secret, and those that its pods present, whoever has issued them.
 	Leaves []*x509.Certificate

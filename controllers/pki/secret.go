@@ -2,14 +2,13 @@ package pki
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // Keys of the Secret's data.
@@ -144,20 +143,19 @@ func (s State) checkBundle(bundle []byte) error {
 	if len(ids) < len(trusted) {
 		return fmt.Errorf("%s: expected different CAs, got one twice", keyState)
 	}
-	for rest := bundle; ; {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		i := slices.IndexFunc(trusted, func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, block.Bytes) })
+	told, err := certs.ParseBundle(bundle)
+	if err != nil {
+		return fmt.Errorf("%s: %w", KeyBundle, err)
+	}
+	for _, c := range told {
+		i := slices.IndexFunc(trusted, c.Equal)
 		if i < 0 {
-			return fmt.Errorf("%s: there is a certificate that is none of the operator's CAs", KeyBundle)
+			return fmt.Errorf("%s: expected the operator's CAs, each once, got %q", KeyBundle, c.Subject)
 		}
 		trusted = slices.Delete(trusted, i, i+1)
 	}
 	if len(trusted) > 0 {
-		return errors.New(KeyBundle + ": one of the operator's CAs is missing: " + trusted[0].Subject.CommonName)
+		return fmt.Errorf("%s: expected %q among the operator's CAs, got it not", KeyBundle, trusted[0].Subject)
 	}
 	return nil
 }

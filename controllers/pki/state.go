@@ -2,11 +2,11 @@ package pki
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"slices"
 	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // State is all that there is to know of the CA. It is a value: Advance makes a new one and changes nothing that the old one refers to.
@@ -61,17 +61,11 @@ func (s State) Bundle() []byte {
 	return out.Bytes()
 }
 
-// Digest is the SHA-256 of a bundle, in lower-case hexadecimal.
-func Digest(bundle []byte) string {
-	sum := sha256.Sum256(bundle)
-	return hex.EncodeToString(sum[:])
-}
-
 // Seen is what Advance has to know of the world beside the time. The zero Seen is a world of which nothing is known.
 type Seen struct {
 	// Trigger is the value of AnnotationRotate, empty if there is none.
 	Trigger string
-	// Published is the Digest of the bundle that everybody has been given, empty if that is not known or not the same for all.
+	// Published is the certs.Digest of the bundle that everybody has been given, empty if that is not known or not the same for all.
 	Published string
 	// Served has the ID of each CA of which a certificate is stored or served anywhere. It is nil if that is not known.
 	Served map[string]bool
@@ -101,7 +95,7 @@ const hurry = 10 * time.Minute
 func Advance(s State, seen Seen, now time.Time, p Policy) (next State, changed bool, wake time.Time, err error) {
 	now = now.Round(0).UTC()
 	next = s.clone()
-	bundle := Digest(s.Bundle())
+	bundle := certs.Digest(s.Bundle())
 	for _, step := range []func() (bool, error){
 		func() (bool, error) { return next.clamp(now), nil },
 		func() (bool, error) { return next.dropSpoiled(now), nil },

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // names call CAs A, B and so on, in the order in which they are made.
@@ -174,7 +176,7 @@ func TestAdvance(t *testing.T) {
 			for _, step := range c.steps {
 				seen := Seen{Trigger: step.trigger}
 				if step.published {
-					seen.Published = Digest(s.Bundle())
+					seen.Published = certs.Digest(s.Bundle())
 				}
 				if step.served != "?" {
 					seen.Served = map[string]bool{}
@@ -195,12 +197,12 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
-// TestOthersKeysDoNotChange holds Advance to be a function: the state that it was given stays as it was.
+// TestAdvanceLeavesItsArgument holds Advance to be a function: the state that it was given stays as it was.
 func TestAdvanceLeavesItsArgument(t *testing.T) {
 	policy := Policy{Life: 300 * day, Overlap: 10 * day}
 	s, _, _ := advance(t, State{}, Seen{}, start, policy)
 	s, _, _ = advance(t, s, Seen{Trigger: "1"}, start, policy)
-	s, _, _ = advance(t, s, Seen{Published: Digest(s.Bundle())}, start, policy)
+	s, _, _ = advance(t, s, Seen{Published: certs.Digest(s.Bundle())}, start, policy)
 	s, _, _ = advance(t, s, Seen{Trigger: "2"}, start.Add(20*day), policy)
 	s.Retired = append(s.Retired, Retired{Certificate: newCA(t, start, 300*day).Certificate, Since: start.Add(day)})
 	before, err := Encode(s)
@@ -208,7 +210,7 @@ func TestAdvanceLeavesItsArgument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range []time.Duration{-20 * day, 0, 20 * day, 250 * day, 3000 * day} {
-		advance(t, s, Seen{Trigger: "3", Published: Digest(s.Bundle()), Served: map[string]bool{}}, start.Add(at), policy)
+		advance(t, s, Seen{Trigger: "3", Published: certs.Digest(s.Bundle()), Served: map[string]bool{}}, start.Add(at), policy)
 		after, err := Encode(s)
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +242,7 @@ func TestWake(t *testing.T) {
 			now := start
 			s, _, wake := advance(t, State{}, Seen{}, now, policy)
 			for range 60 {
-				seen := Seen{Published: Digest(s.Bundle()), Served: map[string]bool{}}
+				seen := Seen{Published: certs.Digest(s.Bundle()), Served: map[string]bool{}}
 				for _, c := range s.Trusted() {
 					seen.Served[idOf(c)] = random.IntN(2) == 0
 				}
@@ -248,7 +250,7 @@ func TestWake(t *testing.T) {
 				s, _, _ = advance(t, s, seen, now, policy)
 				var changed bool
 				if s, changed, wake = advance(t, s, seen, now, policy); changed {
-					seen.Published = Digest(s.Bundle())
+					seen.Published = certs.Digest(s.Bundle())
 					s, _, wake = advance(t, s, seen, now, policy)
 				}
 				seen.Published = ""
