@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -211,11 +212,11 @@ func (a *applier) settle(id objectKey, s settlement) {
 func (a *applier) forget(flightServer types.NamespacedName) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, kind := range []string{kindDeployment, kindService, kindPodDisruptionBudget} {
-		delete(a.settled, objectKey{kind: kind, NamespacedName: flightServer})
+	for id := range a.settled {
+		if id.Namespace == flightServer.Namespace && slices.Contains(desired.Names(flightServer.Name), id.Name) {
+			delete(a.settled, id)
+		}
 	}
-	configMap := types.NamespacedName{Namespace: flightServer.Namespace, Name: desired.ConfigMapName(flightServer.Name)}
-	delete(a.settled, objectKey{kind: kindConfigMap, NamespacedName: configMap})
 }
 
 func settlementOf(have, want runtime.ApplyConfiguration) (s settlement, err error) {

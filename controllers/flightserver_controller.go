@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,10 +17,12 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -29,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
@@ -42,11 +46,12 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Indexes of the cache.
 const (
-	indexConfigMap = "spec.datasets.source.configMap.name"
+	indexConfigMap = "spec.configMap.name"
 	indexClaim     = "spec.datasets.source.volume.claimName"
 	indexInstance  = "metadata.labels.instance"
 )
@@ -69,8 +74,16 @@ type FlightServerReconciler struct {
 	RuntimeImage string
 	// Prober probes the servers. It has to be started apart.
 	Prober Prober
+	// Namespaces are those that the manager's cache watches, nil for all.
+	Namespaces map[string]cache.Config
 	// MaxConcurrentReconciles is how many FlightServers are worked on at a time.
 	MaxConcurrentReconciles int
+	// Authority is the operator's own CA. It has to be started apart.
+	Authority *pki.Authority
+	// ClusterDomain ends the full names of Services, usually cluster.local.
+	ClusterDomain string
+	// CAOverlap is how long clients trust CA certificates of before beside those of now.
+	CAOverlap time.Duration
 	// ServerAddress is the host and port of a pod's Flight server, that of the pod's address and v1alpha1.PortFlight if it is nil.
 	ServerAddress func(*corev1.Pod) string
 
@@ -83,6 +96,10 @@ type FlightServerReconciler struct {
 	configMaps *verified
 	// signingSecrets are those that are known to hold keys.
 	signingSecrets *verified
+	clients        *clientConfigMaps
+	materials      *materials
+	rotations      *rotations
+	certManager    *certManager
 	// known holds the keys of the FlightServers whose servers this operator has probed.
 	known sync.Map
 }
@@ -96,13 +113,25 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 	r.nudger = newNudger(r.client)
 	r.configMaps = newVerified()
 	r.signingSecrets = newVerified()
+	r.clients = newClientConfigMaps()
+	r.rotations = newRotations()
+	metadataClient, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("make a client of metadata: %w", err)
+	}
+	secrets := newSecretWatch(metadataClient)
+	if err := mgr.Add(secrets); err != nil {
+		return err
+	}
+	r.materials = newMaterials(r.client, r.live, secrets)
 	if r.ServerAddress == nil {
 		r.ServerAddress = serverAddress
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	r.certManager = &certManager{mgr: mgr, namespaces: r.Namespaces}
+	r.certManager.controller, err = ctrl.NewControllerManagedBy(mgr).
 		Named("flightserver").
 		For(&v1alpha1.FlightServer{}).
 		Owns(&appsv1.Deployment{}).
@@ -112,9 +141,40 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(instanceOf)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.concernedBy(indexConfigMap))).
 		WatchesMetadata(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.concernedBy(indexClaim))).
-		WatchesRawSource(source.Channel(r.Prober.Events(), probed)).
+		WatchesRawSource(source.Channel(r.Prober.Events(), concerned)).
+		WatchesRawSource(source.Channel(secrets.events, concerned)).
+		WatchesRawSource(source.Channel(r.Authority.Changed(), handler.TypedFuncs[struct{}, reconcile.Request]{GenericFunc: r.authorityChanged})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.MaxConcurrentReconciles}).
-		Complete(r)
+		Build(r)
+	return err
+}
+
+// authorityChanged enqueues all FlightServers with TLS: each knows the operator by its CA.
+func (r *FlightServerReconciler) authorityChanged(ctx context.Context, _ event.TypedGenericEvent[struct{}], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	servers, err := ServersWithTLS(r.client)(ctx)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "cannot tell which FlightServers have to be told of a change of the operator's CA")
+	}
+	for _, key := range servers {
+		queue.Add(reconcile.Request{NamespacedName: key})
+	}
+}
+
+// ServersWithTLS lists the FlightServers that have TLS, from a cache: what pki.Options.Servers is for.
+func ServersWithTLS(cache client.Reader) func(context.Context) ([]types.NamespacedName, error) {
+	return func(ctx context.Context) ([]types.NamespacedName, error) {
+		var list v1alpha1.FlightServerList
+		if err := cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("list FlightServers: %w", err)
+		}
+		var keys []types.NamespacedName
+		for i := range list.Items {
+			if fs := &list.Items[i]; fs.Spec.TLS != nil && fs.DeletionTimestamp.IsZero() {
+				keys = append(keys, client.ObjectKeyFromObject(fs))
+			}
+		}
+		return keys, nil
+	}
 }
 
 // serverAddress is where a server listens in its pod.
@@ -135,6 +195,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return errors.Join(
 		indexer.IndexField(ctx, &v1alpha1.FlightServer{}, indexConfigMap, names(func(fs *v1alpha1.FlightServer) []string {
 			configMaps, _ := config.Names(fs)
+			if t := fs.Spec.TLS; t != nil && t.ClientCA != nil && t.ClientCA.ConfigMapRef != nil && !slices.Contains(configMaps, t.ClientCA.ConfigMapRef.Name) {
+				configMaps = append(configMaps, t.ClientCA.ConfigMapRef.Name)
+			}
 			return configMaps
 		})),
 		indexer.IndexField(ctx, &v1alpha1.FlightServer{}, indexClaim, names(func(fs *v1alpha1.FlightServer) []string {
@@ -175,8 +238,8 @@ func (r *FlightServerReconciler) concernedBy(index string) handler.MapFunc {
 	}
 }
 
-// probed enqueues the FlightServer that has new results.
-var probed = handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+// concerned enqueues the FlightServer that an event is about.
+var concerned = handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
 	GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		queue.Add(reconcile.Request{NamespacedName: e.Object})
 	},
@@ -223,6 +286,8 @@ func (r *FlightServerReconciler) forget(key types.NamespacedName) {
 	r.nudger.forget(key)
 	r.configMaps.forget(key)
 	r.signingSecrets.forget(key)
+	r.clients.forget(key)
+	r.forgetTLS(key)
 	r.known.Delete(key)
 	r.applier.forget(key)
 	forgetMetrics(key)

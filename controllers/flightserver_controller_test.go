@@ -39,6 +39,7 @@ const quiet = 1500 * time.Millisecond
 func (w *world) owned(name string) []client.Object {
 	return []client.Object{
 		&corev1.ConfigMap{ObjectMeta: w.meta(name + "-config")},
+		&corev1.ConfigMap{ObjectMeta: w.meta(name + "-client")},
 		&corev1.Secret{ObjectMeta: w.meta(name + "-signing")},
 		&appsv1.Deployment{ObjectMeta: w.meta(name)},
 		&corev1.Service{ObjectMeta: w.meta(name)},
@@ -54,7 +55,7 @@ func (w *world) versions(name string) map[string]string {
 		if err := w.get(o); err != nil {
 			w.t.Fatal(err)
 		}
-		versions[fmt.Sprintf("%T", o)] = o.GetResourceVersion()
+		versions[fmt.Sprintf("%T %s", o, o.GetName())] = o.GetResourceVersion()
 	}
 	var pods corev1.PodList
 	if err := w.client.List(w.ctx, &pods, client.InNamespace(w.namespace)); err != nil {
@@ -465,8 +466,8 @@ func TestInvalidSpecLeavesAllAsItWas(t *testing.T) {
 		t.Error("the servers go on serving, and Available should say so")
 	}
 	after := w.versions("taxi")
-	delete(before, "*v1alpha1.FlightServer")
-	delete(after, "*v1alpha1.FlightServer")
+	delete(before, "*v1alpha1.FlightServer taxi")
+	delete(after, "*v1alpha1.FlightServer taxi")
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Error("objects changed:", diff)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers/desired"
+	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 	"github.com/flight-operator/flight-operator/controllers/status"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
@@ -41,6 +42,8 @@ const (
 	stalledRecheck = 15 * time.Second
 	// ownerGoneRecheck is the time until the objects of an earlier FlightServer are looked for again.
 	ownerGoneRecheck = time.Second
+	// authorityRecheck is the time until the operator's own CA is asked for again while it is being loaded.
+	authorityRecheck = 100 * time.Millisecond
 )
 
 // Defaults of spec.healthCheck.
@@ -60,6 +63,8 @@ type scope struct {
 	refs config.References
 	// params are those of the desired objects. Params.ConfigHash is empty until the configuration is rendered.
 	params desired.Params
+	// tls is what is known of TLS, nil without it.
+	tls *tlsScope
 	// missing says, by dataset, which object that it names does not exist.
 	missing map[string]string
 	// seen is what the status follows from. Nil until the phases have run: then the status is left as it is.
@@ -78,8 +83,11 @@ type phase func(*FlightServerReconciler, context.Context, *scope) error
 // phases in their order: each needs what the ones before have brought about.
 var phases = []phase{
 	(*FlightServerReconciler).loadReferences,
+	(*FlightServerReconciler).loadTLS,
+	(*FlightServerReconciler).ensureCertificate,
 	(*FlightServerReconciler).renderConfiguration,
 	(*FlightServerReconciler).applyConfigMap,
+	(*FlightServerReconciler).applyClientConfigMap,
 	(*FlightServerReconciler).ensureSigningSecret,
 	(*FlightServerReconciler).applyDeployment,
 	(*FlightServerReconciler).applyService,
@@ -98,19 +106,37 @@ func (r *FlightServerReconciler) run(ctx context.Context, s *scope) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, errors.Join(failure, err)
 	}
+	r.observeCertificate(s, seen)
 	r.probe(s, seen)
+	r.report(s, seen)
 	s.seen = seen
 	if failure == nil && !r.caughtUp(s) {
 		s.seen = nil
 	}
 	if failure == nil {
-		again, err := r.nudger.sync(ctx, s.key, seen.Pods, seen.Results, seen.ConfigHash)
+		again, err := r.nudger.sync(ctx, s.key, seen.Pods, seen.Results, seen.Wants)
 		if err == nil {
-			return ctrl.Result{RequeueAfter: again}, nil
+			return ctrl.Result{RequeueAfter: s.wake(again, time.Now())}, nil
 		}
 		failure, s.seen = err, seen
 	}
 	return s.fail(failure)
+}
+
+// longestSleep bounds the time until a FlightServer with TLS is looked at again: timers stand still while a machine sleeps, and certificates end
+// by the wall clock.
+const longestSleep = 10 * time.Minute
+
+// wake is the time until the FlightServer is looked at again, given that of others; 0 is never.
+func (s *scope) wake(others time.Duration, now time.Time) time.Duration {
+	if s.tls == nil {
+		return others
+	}
+	again := soonest(others, longestSleep)
+	if !s.tls.wake.IsZero() && s.tls.wake.After(now) {
+		again = soonest(again, s.tls.wake.Sub(now.Round(0)))
+	}
+	return again
 }
 
 // caughtUp tells whether all that the status says can be known. An operator that has just started has probed nobody; until it has, the
@@ -144,6 +170,10 @@ func (s *scope) fail(err error) (ctrl.Result, error) {
 	case errors.Is(err, errOwnerGone):
 		s.seen.Pending = &status.Problem{Reason: v1alpha1.ReasonProgressing, Message: err.Error()}
 		return ctrl.Result{RequeueAfter: ownerGoneRecheck}, nil
+	case errors.Is(err, pki.ErrNotLoaded):
+		// The operator has just started: what the one before it wrote stands.
+		s.seen = nil
+		return ctrl.Result{RequeueAfter: authorityRecheck}, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// The FlightServer itself is about to go.
 		s.seen = nil
@@ -166,6 +196,9 @@ func (r *FlightServerReconciler) loadReferences(ctx context.Context, s *scope) (
 }
 
 func (r *FlightServerReconciler) renderConfiguration(_ context.Context, s *scope) error {
+	if s.tls != nil {
+		s.refs.ServerNames, s.refs.OperatorCA = config.ServerNames(s.fs, r.ClusterDomain), string(s.tls.authority.Bundle)
+	}
 	rendered, errs := config.Render(s.fs, s.refs)
 	if len(errs) > 0 {
 		return &stalledError{status.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: errs.ToAggregate().Error()}}
@@ -311,6 +344,7 @@ func (r *FlightServerReconciler) observe(ctx context.Context, s *scope) (*status
 		// Without a new configuration, the last one goes on being served.
 		seen.ConfigHash = s.fs.Status.ConfigHash
 	}
+	seen.Wants.ConfigHash = seen.ConfigHash
 	for _, d := range s.fs.Spec.Datasets {
 		seen.Datasets = append(seen.Datasets, d.Name)
 	}
@@ -323,11 +357,11 @@ func (r *FlightServerReconciler) probe(s *scope, seen *status.Observation) {
 	for i := range seen.Pods {
 		pod := &seen.Pods[i]
 		if status.Live(pod) && pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != "" {
-			targets = append(targets, probe.Target{Pod: pod.Name, UID: pod.UID, Address: r.ServerAddress(pod), Ready: status.PodReady(pod)})
+			targets = append(targets, probe.Target{Pod: pod.Name, UID: pod.UID, Address: r.ServerAddress(pod), Ready: status.PodReady(pod), ServerName: serverName(s.fs, pod)})
 		}
 	}
 	settings := probeSettings(s.fs.Spec.HealthCheck)
-	settings.ConfigHash = seen.ConfigHash
+	settings.Wanted = seen.Wants
 	r.Prober.Ensure(s.key, targets, settings)
 	seen.Results = r.Prober.Results(s.key)
 }

@@ -3,9 +3,11 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,6 +27,7 @@ func (r *FlightServerReconciler) writeStatus(ctx context.Context, s *scope) (con
 	exposeConditions(s.key, after.Conditions)
 	if s.seen != nil {
 		exposeServers(s.key, s.seen.Results)
+		r.exposeRotation(s, after.Conditions)
 	}
 	if status.Same(&s.before.Status, &after) {
 		return false, nil
@@ -41,6 +44,18 @@ func (r *FlightServerReconciler) writeStatus(ctx context.Context, s *scope) (con
 	}
 	r.tell(s, after.Conditions)
 	return false, nil
+}
+
+// exposeRotation exposes what became of the certificate, and how long that took.
+func (r *FlightServerReconciler) exposeRotation(s *scope, conditions []metav1.Condition) {
+	if s.tls == nil {
+		return
+	}
+	exposeCertificates(s.key, s.seen.Results)
+	served := meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionCertificateServed)
+	if took, first := r.rotations.served(s.key, served, time.Now().Round(0)); first {
+		rotationSeconds.WithLabelValues(s.key.Namespace, s.key.Name).Observe(took.Seconds())
+	}
 }
 
 // status is what was found; false if nothing was looked at.

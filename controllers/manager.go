@@ -1,6 +1,9 @@
 package controllers
 
 import (
+	"errors"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -12,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/desired"
 )
 
 // Scheme knows all types that the operator works with.
@@ -20,7 +24,7 @@ func Scheme() (*runtime.Scheme, error) {
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
-	return scheme, v1alpha1.AddToScheme(scheme)
+	return scheme, errors.Join(cmv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
 // CacheOptions keep the operator's memory small: of all kinds but FlightServer, ConfigMap and PersistentVolumeClaim only what the operator
@@ -46,13 +50,20 @@ func CacheOptions(namespaces []string) cache.Options {
 			&v1alpha1.FlightServer{}:        {Transform: cache.TransformStripManagedFields()},
 		},
 	}
-	if len(namespaces) > 0 {
-		options.DefaultNamespaces = make(map[string]cache.Config, len(namespaces))
-		for _, ns := range namespaces {
-			options.DefaultNamespaces[ns] = cache.Config{}
-		}
-	}
+	options.DefaultNamespaces = CacheNamespaces(namespaces)
 	return options
+}
+
+// CacheNamespaces are namespaces as caches take them, nil for all.
+func CacheNamespaces(namespaces []string) map[string]cache.Config {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	configs := make(map[string]cache.Config, len(namespaces))
+	for _, ns := range namespaces {
+		configs[ns] = cache.Config{}
+	}
+	return configs
 }
 
 // stripPod leaves of a pod what the operator looks at.
@@ -63,7 +74,7 @@ func stripPod(object any) (any, error) {
 	}
 	pod.ManagedFields = nil
 	pod.Spec = corev1.PodSpec{}
-	pod.Annotations = only(pod.Annotations, v1alpha1.AnnotationConfigHash)
+	pod.Annotations = only(pod.Annotations, v1alpha1.AnnotationConfigHash, desired.AnnotationTLS)
 	return pod, nil
 }
 
@@ -76,11 +87,16 @@ func stripMetadata(object any) (any, error) {
 	return object, nil
 }
 
-// only is a map's entry of one key, if there is one.
-func only(m map[string]string, key string) map[string]string {
-	value, ok := m[key]
-	if !ok {
-		return nil
+// only is what a map has of some keys, nil if nothing.
+func only(m map[string]string, keys ...string) map[string]string {
+	var kept map[string]string
+	for _, key := range keys {
+		if value, ok := m[key]; ok {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[key] = value
+		}
 	}
-	return map[string]string{key: value}
+	return kept
 }

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/desired"
 	"github.com/flight-operator/flight-operator/controllers/internal/flighttest"
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
@@ -49,6 +50,7 @@ type nodes struct {
 // node is one pod's server.
 type node struct {
 	server      *flighttest.Server
+	tls         *nodeTLS
 	annotations map[string]string
 	config      *config.Config
 	hash        string
@@ -192,7 +194,14 @@ func templateID(d *appsv1.Deployment) string {
 }
 
 func (n *nodes) add(ctx context.Context, d *appsv1.Deployment, template string) error {
-	server := flighttest.Start(n.w.t)
+	node := &node{}
+	if d.Spec.Template.Annotations[desired.AnnotationTLS] == desired.TLSEnabled {
+		node.tls = &nodeTLS{}
+		node.server = flighttest.StartTLS(n.w.t, node.tls.config())
+	} else {
+		node.server = flighttest.Start(n.w.t)
+	}
+	server := node.server
 	_, port, err := net.SplitHostPort(server.Address())
 	if err != nil {
 		return err
@@ -204,7 +213,6 @@ func (n *nodes) add(ctx context.Context, d *appsv1.Deployment, template string) 
 	if err := n.w.client.Create(ctx, pod); err != nil {
 		return err
 	}
-	node := &node{server: server}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.pods[pod.UID] = node
@@ -232,6 +240,11 @@ func (n *nodes) sync(ctx context.Context, pod *corev1.Pod) error {
 		parsed, err := config.Parse(data)
 		if err != nil {
 			return err
+		}
+		if node.tls != nil {
+			if err := node.tls.mount(ctx, n.w, pod, parsed.TLS); err != nil {
+				return err
+			}
 		}
 		n.mu.Lock()
 		node.config, node.hash, node.annotations = parsed, config.Hash(data), pod.Annotations
@@ -281,6 +294,9 @@ func (n *nodes) answer(pod string, node *node) flightruntime.Health {
 			}
 			h.Datasets = append(h.Datasets, dataset)
 		}
+	}
+	if node.tls != nil {
+		h.Certificate = node.tls.health()
 	}
 	if n.health != nil {
 		n.health(pod, &h)

@@ -17,20 +17,21 @@ import (
 	"github.com/flight-operator/flight-operator/controllers/desired"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 	"github.com/flight-operator/flight-operator/controllers/status"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
 // annotationNudge on a pod changes with each further nudge to the same configuration.
 const annotationNudge = "flightoperator.dev/config-nudge"
 
 const (
-	// firstNudge is how long a server may take to serve a configuration that its kubelet was told of; it takes a fraction of a second.
+	// firstNudge is how long a server may take to serve a configuration or certificate that its kubelet was told of; it takes a fraction of a second.
 	firstNudge = 2 * time.Second
 	// maxNudges bounds the nudges to one configuration. They double in time, so that the last comes after a minute, in which the kubelet
 	// has brought the volume up to date by itself: what is then still not served is not the kubelet's fault.
 	maxNudges = 5
 )
 
-// nudger makes kubelets bring mounted ConfigMaps up to date at once, by changing an annotation of the pod.
+// nudger makes kubelets bring mounted ConfigMaps and Secrets up to date at once, by changing an annotation of the pod.
 type nudger struct {
 	client client.Client
 	now    func() time.Time
@@ -50,8 +51,8 @@ func newNudger(c client.Client) *nudger {
 	return &nudger{client: c, now: time.Now, pods: map[types.NamespacedName]map[types.UID]nudge{}}
 }
 
-// sync tells the pods that do not serve the configuration with this hash, and says after which time to look again, 0 if there is no need.
-func (n *nudger) sync(ctx context.Context, key types.NamespacedName, pods []corev1.Pod, results map[string]probe.Result, hash string) (time.Duration, error) {
+// sync tells the pods that do not serve what is wanted, and says after which time to look again, 0 if there is no need.
+func (n *nudger) sync(ctx context.Context, key types.NamespacedName, pods []corev1.Pod, results map[string]probe.Result, wanted probe.Content) (time.Duration, error) {
 	before, after := n.recall(key), map[types.UID]nudge{}
 	var again time.Duration
 	for i := range pods {
@@ -59,7 +60,7 @@ func (n *nudger) sync(ctx context.Context, key types.NamespacedName, pods []core
 		if !status.Live(pod) || pod.Status.Phase != corev1.PodRunning {
 			continue
 		}
-		next, annotations := advance(before[pod.UID], pod.Annotations[v1alpha1.AnnotationConfigHash], results[pod.Name], hash, n.now())
+		next, annotations := advance(before[pod.UID], pod.Annotations[v1alpha1.AnnotationConfigHash], results[pod.Name], wanted, n.now())
 		if annotations != nil {
 			if err := n.annotate(ctx, pod, annotations); err != nil {
 				return 0, err
@@ -78,8 +79,9 @@ func (n *nudger) sync(ctx context.Context, key types.NamespacedName, pods []core
 }
 
 // advance decides for one pod: the annotations to set, nil if none, and what to remember, the zero nudge if it needs nothing.
-func advance(before nudge, annotated string, result probe.Result, hash string, now time.Time) (nudge, map[string]string) {
-	behind := result.Answers() && result.Health.ConfigHash != hash
+func advance(before nudge, annotated string, result probe.Result, wanted probe.Content, now time.Time) (nudge, map[string]string) {
+	hash := annotationOf(wanted)
+	behind := result.Answers() && !result.Content().Serves(wanted)
 	// A server that has told nothing yet has just mounted the newest configuration, unless it was told of another one before.
 	untold := !result.Answers() && (annotated != "" || result.State == v1alpha1.ServerUnreachable)
 	switch {
@@ -97,6 +99,14 @@ func advance(before nudge, annotated string, result probe.Result, hash string, n
 	default:
 		return before, nil
 	}
+}
+
+// annotationOf is the value of the annotation that stands for what is wanted: with TLS, more than the configuration.
+func annotationOf(c probe.Content) string {
+	if c.Chain == "" && c.ClientCA == "" {
+		return c.ConfigHash
+	}
+	return c.ConfigHash + "-" + config.Hash([]byte(c.Chain+"/"+c.ClientCA))
 }
 
 func (n *nudger) annotate(ctx context.Context, pod *corev1.Pod, annotations map[string]string) error {

@@ -43,7 +43,7 @@ func TestAdvance(t *testing.T) {
 		{name: "and not for ever", before: due(maxNudges), annotated: "new", result: serves("old"), want: due(maxNudges)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, patch := advance(c.before, c.annotated, c.result, "new", now)
+			got, patch := advance(c.before, c.annotated, c.result, probe.Content{ConfigHash: "new"}, now)
 			if got != c.want {
 				t.Errorf("remembers %+v, expected %+v", got, c.want)
 			}

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers"
+	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 )
 
@@ -43,13 +45,22 @@ type world struct {
 	namespace string
 	nodes     *nodes
 	operator  *operator
+	// caOverlap is how long CA certificates of before are trusted.
+	caOverlap time.Duration
 }
 
 // newWorld makes one, with its operator running.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWithOverlap(t, time.Hour)
+}
+
+// newWorldWithOverlap makes one in which CA certificates overlap for a time.
+func newWorldWithOverlap(t *testing.T, overlap time.Duration) *world {
+	t.Helper()
 	t.Parallel()
 	w := bareWorld(t)
+	w.caOverlap = overlap
 	w.nodes = startNodes(w)
 	w.operator = startOperator(w, runtimeImage)
 	return w
@@ -66,7 +77,7 @@ func bareWorld(t *testing.T) *world {
 	if err := c.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, ctx: t.Context(), client: c, namespace: ns.Name}
+	return &world{t: t, ctx: t.Context(), client: c, namespace: ns.Name, caOverlap: time.Hour}
 }
 
 func scheme(t *testing.T) *runtime.Scheme {
@@ -99,15 +110,27 @@ func startOperator(w *world, image string) *operator {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	pool := probe.NewPool()
+	authority, err := pki.NewAuthority(pki.Options{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: w.namespace, Policy: pki.Policy{Life: pki.DefaultPolicy.Life, Overlap: w.caOverlap},
+		Servers: controllers.ServersWithTLS(mgr.GetClient()), Interval: 50 * time.Millisecond,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	identity := pki.NewIdentity(authority)
+	pool := probe.NewPool(func() (*tls.Certificate, error) { return identity.GetClientCertificate(nil) })
 	reconciler := &controllers.FlightServerReconciler{
 		RuntimeImage:            image,
 		Prober:                  pool,
+		Authority:               authority,
+		Namespaces:              controllers.CacheNamespaces([]string{w.namespace}),
+		ClusterDomain:           "cluster.local",
+		CAOverlap:               w.caOverlap,
 		MaxConcurrentReconciles: 4,
 		ServerAddress:           serverAddress,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := errors.Join(mgr.Add(pool), reconciler.SetupWithManager(ctx, mgr)); err != nil {
+	if err := errors.Join(mgr.Add(authority), mgr.Add(pool), reconciler.SetupWithManager(ctx, mgr)); err != nil {
 		cancel()
 		w.t.Fatal(err)
 	}

@@ -3,9 +3,14 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/flight-operator/flight-operator/controllers/pki"
 )
 
 // options are what the command line says.
@@ -14,6 +19,10 @@ type options struct {
 	namespaces              []string
 	leaderElect             bool
 	leaderElectionNamespace string
+	operatorNamespace       string
+	clusterDomain           string
+	caLifetime              time.Duration
+	caOverlap               time.Duration
 	metricsAddress          string
 	healthAddress           string
 	maxConcurrentReconciles int
@@ -42,6 +51,10 @@ func parse(args []string) (*options, error) {
 	flags.StringSliceVar(&o.namespaces, "namespace", nil, "namespaces to work in, by commas or by repeating the flag; all if left out")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas work at a time")
 	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the Lease, that of the pod if left out")
+	flags.StringVar(&o.operatorNamespace, "operator-namespace", "", "namespace of the Secret with the operator's own CA, that of the pod if left out")
+	flags.StringVar(&o.clusterDomain, "cluster-domain", "cluster.local", "domain of the cluster, which the full names of Services end in")
+	flags.DurationVar(&o.caLifetime, "ca-lifetime", pki.DefaultPolicy.Life, "lifetime of the operator's own CA, which is replaced after two thirds")
+	flags.DurationVar(&o.caOverlap, "ca-overlap", pki.DefaultPolicy.Overlap, "time in which clients have to read ca.crt anew when a CA is replaced: so long the next one is announced, and the old one trusted")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of /metrics in plain HTTP; 0 serves none")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", defaultReconciles, "FlightServers that are worked on at a time")
@@ -68,6 +81,14 @@ func parse(args []string) (*options, error) {
 	return o, nil
 }
 
+// namespaceFile is where the kubelet tells a pod its namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+func podNamespace() (string, error) {
+	data, err := os.ReadFile(namespaceFile)
+	return strings.TrimSpace(string(data)), err
+}
+
 func (o *options) check() error {
 	if o.runtimeImage == "" {
 		return fmt.Errorf("--runtime-image is missing: name the image of the Flight servers, for instance ghcr.io/flight-operator/flightruntime:v1.0.0")
@@ -82,6 +103,13 @@ func (o *options) check() error {
 	}
 	if o.maxConcurrentReconciles < 1 {
 		return fmt.Errorf("--max-concurrent-reconciles: expected at least 1, got %d", o.maxConcurrentReconciles)
+	}
+	if o.operatorNamespace == "" {
+		namespace, err := podNamespace()
+		if err != nil {
+			return fmt.Errorf("--operator-namespace is missing, and this is no pod: %w", err)
+		}
+		o.operatorNamespace = namespace
 	}
 	return nil
 }

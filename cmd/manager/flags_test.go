@@ -6,20 +6,21 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestFlags(t *testing.T) {
 	const image = "--runtime-image=example.test/flightruntime:v1"
-	o, err := parse([]string{image, "--namespace=a,b", "--namespace=c", "--leader-elect", "--log-level=debug", "--log-format=text", "--max-concurrent-reconciles=3"})
+	o, err := parse([]string{image, "--operator-namespace=flight", "--ca-overlap=1h", "--namespace=a,b", "--namespace=c", "--leader-elect", "--log-level=debug", "--log-format=text", "--max-concurrent-reconciles=3"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"a", "b", "c"}, o.namespaces); diff != "" {
 		t.Error(diff)
 	}
-	if !o.leaderElect || o.logLevel != slog.LevelDebug || o.logFormat != "text" || o.maxConcurrentReconciles != 3 {
+	if !o.leaderElect || o.logLevel != slog.LevelDebug || o.logFormat != "text" || o.maxConcurrentReconciles != 3 || o.caOverlap != time.Hour || o.operatorNamespace != "flight" {
 		t.Errorf("got %+v", o)
 	}
 
@@ -33,6 +34,7 @@ func TestFlags(t *testing.T) {
 		{"an unknown level", []string{image, "--log-level=loud"}, `expected debug, info, warn or error, got "loud"`},
 		{"an unknown format", []string{image, "--log-format=xml"}, `expected json or text, got "xml"`},
 		{"no workers", []string{image, "--max-concurrent-reconciles=0"}, "expected at least 1, got 0"},
+		{"no namespace of its own", []string{image}, "--operator-namespace is missing, and this is no pod"},
 		{"a word", []string{image, "start"}, `expected flags alone, got ["start"]`},
 		{"an unknown flag", []string{image, "--nonsense"}, "--nonsense"},
 	} {

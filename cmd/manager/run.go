@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/flight-operator/flight-operator/controllers"
+	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 	"github.com/flight-operator/flight-operator/internal/version"
 )
@@ -83,14 +85,29 @@ func newManager(ctx context.Context, kubeconfig *rest.Config, o *options) (ctrl.
 	if err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	prober := probe.NewPool()
+	authority, err := pki.NewAuthority(pki.Options{
+		Client:    mgr.GetClient(),
+		Reader:    mgr.GetAPIReader(),
+		Namespace: o.operatorNamespace,
+		Policy:    pki.Policy{Life: o.caLifetime, Overlap: o.caOverlap},
+		Servers:   controllers.ServersWithTLS(mgr.GetClient()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	identity := pki.NewIdentity(authority)
+	prober := probe.NewPool(func() (*tls.Certificate, error) { return identity.GetClientCertificate(nil) })
 	reconciler := &controllers.FlightServerReconciler{
 		RuntimeImage:            o.runtimeImage,
 		Prober:                  prober,
+		Authority:               authority,
+		Namespaces:              controllers.CacheNamespaces(o.namespaces),
+		ClusterDomain:           o.clusterDomain,
+		CAOverlap:               o.caOverlap,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
 	}
-	if err := mgr.Add(prober); err != nil {
-		return nil, fmt.Errorf("add the prober: %w", err)
+	if err := errors.Join(mgr.Add(authority), mgr.Add(prober)); err != nil {
+		return nil, fmt.Errorf("add the operator's CA and the prober: %w", err)
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("set up the controller: %w", err)

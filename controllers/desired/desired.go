@@ -32,6 +32,10 @@ const (
 	// AnnotationLimits on a pod is the FlightServer's spec.limits: servers go by them from their start to their end, so that a change of
 	// them rolls the pods.
 	AnnotationLimits = ownPrefix + "limits"
+	// AnnotationTLS on a pod is TLSEnabled if its server speaks TLS: that too is fixed from its start to its end.
+	AnnotationTLS = ownPrefix + "tls"
+	// TLSEnabled is the one value of AnnotationTLS.
+	TLSEnabled = "Enabled"
 )
 
 // Params are what the objects follow from. The builders change nothing in them.
@@ -55,6 +59,11 @@ type Params struct {
 // ConfigMapName is the name of the ConfigMap with a FlightServer's configuration. The other objects have the FlightServer's own name.
 func ConfigMapName(flightServer string) string { return flightServer + "-config" }
 
+// Names are those that the objects of a FlightServer have.
+func Names(flightServer string) []string {
+	return []string{flightServer, ConfigMapName(flightServer), ClientConfigMapName(flightServer), SigningSecretName(flightServer), flightServer + "-tls"}
+}
+
 // Selector is the labels by which a FlightServer's pods are known. They never change: a Deployment's selector cannot.
 func Selector(flightServer string) map[string]string {
 	return map[string]string{v1alpha1.LabelName: v1alpha1.LabelNameValue, v1alpha1.LabelInstance: flightServer}
@@ -69,7 +78,11 @@ func Labels(flightServer string) map[string]string {
 
 // Address is where clients in the cluster connect, as a Flight location.
 func Address(fs *v1alpha1.FlightServer) string {
-	return fmt.Sprintf("grpc://%s.%s.svc:%d", fs.Name, fs.Namespace, servicePort(fs.Spec.Service))
+	scheme := "grpc"
+	if fs.Spec.TLS != nil {
+		scheme = "grpc+tls"
+	}
+	return fmt.Sprintf("%s://%s.%s.svc:%d", scheme, fs.Name, fs.Namespace, servicePort(fs.Spec.Service))
 }
 
 // meta is the metadata that all objects share: labels, and the owner whose end is theirs.

@@ -88,15 +88,18 @@ func securityContext(wish *v1alpha1.PodTemplate) *corev1ac.PodSecurityContextApp
 
 // podAnnotations are the user's, and what of the specification a server takes up at its start alone.
 func podAnnotations(fs *v1alpha1.FlightServer, wish *v1alpha1.PodTemplate) (map[string]string, error) {
-	users := usersAnnotations(wish.Annotations)
-	if fs.Spec.Limits == nil {
-		return users, nil
+	own := map[string]string{}
+	if fs.Spec.Limits != nil {
+		limits, err := json.Marshal(fs.Spec.Limits)
+		if err != nil {
+			return nil, err
+		}
+		own[AnnotationLimits] = string(limits)
 	}
-	limits, err := json.Marshal(fs.Spec.Limits)
-	if err != nil {
-		return nil, err
+	if fs.Spec.TLS != nil {
+		own[AnnotationTLS] = TLSEnabled
 	}
-	return overlay(users, map[string]string{AnnotationLimits: string(limits)}), nil
+	return overlay(usersAnnotations(wish.Annotations), own), nil
 }
 
 func podWish(fs *v1alpha1.FlightServer) *v1alpha1.PodTemplate {

@@ -10,8 +10,12 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 )
 
-// appProtocol is Kubernetes' own word for HTTP/2 in plain text, which gRPC without TLS is. Gateways and meshes go by it.
-const appProtocol = "kubernetes.io/h2c"
+// Application protocols, by which gateways and meshes go: HTTP/2 in plain text in Kubernetes' own word, and TLS, whose clients and servers
+// agree on HTTP/2 by themselves.
+const (
+	protocolPlain = "kubernetes.io/h2c"
+	protocolTLS   = "https"
+)
 
 // Service stands in front of the servers that are ready.
 func Service(p Params) *corev1ac.ServiceApplyConfiguration {
@@ -19,12 +23,16 @@ func Service(p Params) *corev1ac.ServiceApplyConfiguration {
 	if wish == nil {
 		wish = &v1alpha1.Service{}
 	}
+	protocol := protocolPlain
+	if fs.Spec.TLS != nil {
+		protocol = protocolTLS
+	}
 	port := corev1ac.ServicePort().
 		WithName(portFlight).
 		WithProtocol(corev1.ProtocolTCP).
 		WithPort(servicePort(wish)).
 		WithTargetPort(intstr.FromString(portFlight)).
-		WithAppProtocol(appProtocol)
+		WithAppProtocol(protocol)
 	if wish.NodePort != 0 {
 		port.WithNodePort(wish.NodePort)
 	}

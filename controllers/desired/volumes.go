@@ -13,9 +13,11 @@ import (
 
 // Names of the operator's volumes start with flight-, which users' may not.
 const (
-	volumeConfig  = "flight-config"
-	volumeSigning = "flight-signing"
-	volumeTmp     = "flight-tmp"
+	volumeConfig   = "flight-config"
+	volumeSigning  = "flight-signing"
+	volumeTLS      = "flight-tls"
+	volumeClientCA = "flight-client-ca"
+	volumeTmp      = "flight-tmp"
 	// volumeNameStem bounds the readable part of a volume's name; with a prefix and a hash it stays below the 63 characters of a label.
 	volumeNameStem = 24
 )
@@ -33,6 +35,12 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 	}
 	add(corev1ac.Volume().WithName(volumeConfig).WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(ConfigMapName(p.FlightServer.Name))), configDir, true)
 	add(corev1ac.Volume().WithName(volumeSigning).WithSecret(corev1ac.SecretVolumeSource().WithSecretName(SigningSecretName(p.FlightServer.Name))), signingDir, true)
+	if fs := p.FlightServer; fs.Spec.TLS != nil {
+		add(tlsVolume(config.SecretName(fs)), config.PodTLSDir, true)
+		if ca := fs.Spec.TLS.ClientCA; ca != nil {
+			add(clientCAVolume(ca), config.PodClientCADir, true)
+		}
+	}
 	add(corev1ac.Volume().WithName(volumeTmp).WithEmptyDir(corev1ac.EmptyDirVolumeSource()), "/tmp", false)
 	for _, name := range slices.Sorted(slices.Values(p.ConfigMaps)) {
 		// Optional: one that is created later, or deleted, reaches the running pods. They are not replaced for it.
@@ -60,6 +68,26 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 		add(volume, v.MountPath, v.Access != v1alpha1.VolumeReadWrite)
 	}
 	return nil
+}
+
+// tlsVolume has the certificate and its key, and nothing else of the Secret. It is optional, for the Secret may be created later, and it is
+// mounted as a directory, for a file mounted by subPath never changes.
+func tlsVolume(secret string) *corev1ac.VolumeApplyConfiguration {
+	return corev1ac.Volume().WithName(volumeTLS).WithSecret(corev1ac.SecretVolumeSource().
+		WithSecretName(secret).
+		WithOptional(true).
+		WithItems(corev1ac.KeyToPath().WithKey(config.CertKey).WithPath(config.CertKey), corev1ac.KeyToPath().WithKey(config.KeyKey).WithPath(config.KeyKey)))
+}
+
+// clientCAVolume has the CA certificates alone: a Secret with them may well hold the CA's key too.
+func clientCAVolume(ca *v1alpha1.ClientCA) *corev1ac.VolumeApplyConfiguration {
+	kind, name, key := config.ClientCAKey(ca)
+	item := corev1ac.KeyToPath().WithKey(key).WithPath(config.CAKey)
+	volume := corev1ac.Volume().WithName(volumeClientCA)
+	if kind == "Secret" {
+		return volume.WithSecret(corev1ac.SecretVolumeSource().WithSecretName(name).WithOptional(true).WithItems(item))
+	}
+	return volume.WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(name).WithOptional(true).WithItems(item))
 }
 
 // volumeName makes an RFC 1123 label of an object's name, which may be longer and have dots. The hash keeps two of them apart.

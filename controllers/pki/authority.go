@@ -79,6 +79,9 @@ type Snapshot struct {
 	Digest string
 }
 
+// ErrNotLoaded is why there is no Snapshot before the first Sync.
+var ErrNotLoaded = errors.New("the operator's CA is not loaded yet")
+
 // NewAuthority makes one that knows nothing yet. Start, or Sync, loads it.
 func NewAuthority(o Options) (*Authority, error) {
 	if o.Policy == (Policy{}) {
@@ -100,7 +103,7 @@ func NewAuthority(o Options) (*Authority, error) {
 		o:       o,
 		changed: make(chan event.TypedGenericEvent[struct{}], 1),
 		reports: map[types.NamespacedName]report{},
-		problem: errors.New("the operator's CA is not loaded yet"),
+		problem: ErrNotLoaded,
 	}, nil
 }
 

@@ -49,6 +49,8 @@ func classifyUnavailable(message, address string, timeout time.Duration) (reason
 		return false
 	}
 	switch {
+	case has("authentication handshake failed"):
+		return v1alpha1.ReasonHandshakeFailed, fmt.Sprintf("%s %s", address, handshakeTrouble(message))
 	case has("connection refused"):
 		return v1alpha1.ReasonConnectionFailed, fmt.Sprintf("%s refused the connection: nothing listens there; check the container's log", address)
 	case has("no route to host", "network is unreachable", "host is down"):
@@ -66,4 +68,23 @@ func classifyUnavailable(message, address string, timeout time.Duration) (reason
 
 func timedOut(address string, timeout time.Duration) string {
 	return fmt.Sprintf("no answer to HealthCheck from %s within %s: the server hangs, or the network drops the packets; check that no NetworkPolicy keeps the operator from this port, and the container's log", address, timeout)
+}
+
+// handshakeTrouble says what kept a server and the operator from agreeing on TLS.
+func handshakeTrouble(message string) string {
+	has := func(part string) bool { return strings.Contains(message, part) }
+	switch {
+	case has("first record does not look like a TLS handshake"):
+		return "speaks plain text where TLS is specified; check that spec.image is a flightruntime, or built on it"
+	case has("internal error"):
+		return "has no certificate to present yet; check the Secret and the container's log"
+	case has("unknown certificate authority"), has("bad certificate"), has("certificate required"), has("unknown certificate"):
+		return "does not take the operator's own certificate; check the container's log, and that the clocks of the nodes agree"
+	case has("deadline exceeded"), has("i/o timeout"):
+		return "began no TLS handshake in time: the server hangs, or speaks plain text"
+	case has("protocol version"), has("no supported versions"):
+		return "speaks no version of TLS that the operator does"
+	default:
+		return "broke off the TLS handshake; check the container's log"
+	}
 }

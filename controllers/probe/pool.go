@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"time"
 
@@ -21,18 +22,33 @@ type Target struct {
 	Address string
 	// Ready is whether the kubelet holds the server ready: then an answer is due.
 	Ready bool
+	// ServerName is the name that a server with TLS is asked for in the handshake; empty for one that speaks plain text.
+	ServerName string
 }
 
 // sameServer tells whether the results of one target hold for the other.
-func (t Target) sameServer(o Target) bool { return t.UID == o.UID && t.Address == o.Address }
+func (t Target) sameServer(o Target) bool {
+	return t.UID == o.UID && t.Address == o.Address && t.ServerName == o.ServerName
+}
 
 // Settings say how the servers of one FlightServer are probed.
 type Settings struct {
 	Interval         time.Duration
 	Timeout          time.Duration
 	FailureThreshold int
-	// ConfigHash is the configuration that the servers should serve. One that serves another is asked again soon.
+	// Wanted is what the servers should serve. One that serves something else is asked again soon.
+	Wanted Content
+}
+
+// Content identifies what a server serves. Two servers of one FlightServer that are up to date have the same.
+type Content struct {
+	// ConfigHash is that of the configuration.
 	ConfigHash string
+	// Fingerprint is that of the certificate which the server presents. Empty without TLS, and where no certificate is wanted that is known.
+	Fingerprint string
+	// Chain and ClientCA are the digests of the files with the certificate's chain and with the CA certificates that clients are checked
+	// against. Empty like Fingerprint, and where clients are not checked.
+	Chain, ClientCA string
 }
 
 // Pool probes servers, each from a goroutine and over a connection of its own. Its methods never wait for a server.
@@ -41,6 +57,8 @@ type Pool struct {
 	stop   context.CancelFunc
 	events chan event.TypedGenericEvent[types.NamespacedName]
 	wg     sync.WaitGroup
+	// identity is the certificate that the operator shows servers that ask for one; nil if it has none.
+	identity func() (*tls.Certificate, error)
 
 	mu sync.Mutex
 	// sets holds the workers of each FlightServer by the name of the pod.
@@ -50,14 +68,16 @@ type Pool struct {
 // eventBuffer lets probes go on while the controller is busy; more would only wait in another place.
 const eventBuffer = 1024
 
-// NewPool makes a pool that probes nothing yet. Start stops it.
-func NewPool() *Pool {
+// NewPool makes a pool that probes nothing yet. Start stops it. Identity is the certificate that is shown to servers that ask for one, in each
+// handshake anew; nil shows none.
+func NewPool(identity func() (*tls.Certificate, error)) *Pool {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Pool{
-		base:   ctx,
-		stop:   stop,
-		events: make(chan event.TypedGenericEvent[types.NamespacedName], eventBuffer),
-		sets:   map[types.NamespacedName]map[string]*worker{},
+		base:     ctx,
+		stop:     stop,
+		identity: identity,
+		events:   make(chan event.TypedGenericEvent[types.NamespacedName], eventBuffer),
+		sets:     map[types.NamespacedName]map[string]*worker{},
 	}
 }
 
@@ -131,6 +151,9 @@ func (p *Pool) spawn(key types.NamespacedName, t Target, settings Settings) *wor
 		result:   Result{State: v1alpha1.ServerPending},
 		stop:     stop,
 		kick:     make(chan struct{}, 1),
+	}
+	if t.ServerName != "" {
+		w.tls = w.handshakes.config(t.ServerName, p.identity)
 	}
 	p.wg.Go(func() { p.run(ctx, w) })
 	return w

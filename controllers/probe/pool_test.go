@@ -36,7 +36,7 @@ var slow = probe.Settings{Interval: time.Hour, Timeout: patience, FailureThresho
 
 func startPool(t *testing.T) *probe.Pool {
 	t.Helper()
-	pool := probe.NewPool()
+	pool := probe.NewPool(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Start(ctx) }()
@@ -353,10 +353,10 @@ func TestHurry(t *testing.T) {
 		pool, server := startPool(t), flighttest.Start(t)
 		server.Answer(serving("one", flightruntime.DatasetReady))
 		settings := slow
-		settings.ConfigHash = "one"
+		settings.Wanted.ConfigHash = "one"
 		pool.Ensure(taxi, []probe.Target{target("a", server.Address())}, settings)
 		await(t, pool, "a", "one", inState(v1alpha1.ServerServing))
-		settings.ConfigHash = "two"
+		settings.Wanted.ConfigHash = "two"
 		pool.Ensure(taxi, []probe.Target{target("a", server.Address())}, settings)
 		for before := server.Calls(); server.Calls() < before+2; {
 			time.Sleep(10 * time.Millisecond)
@@ -437,7 +437,7 @@ func TestEndLeavesNothingBehind(t *testing.T) {
 		servers = append(servers, s)
 	}
 	before := goroutines()
-	pool := probe.NewPool()
+	pool := probe.NewPool(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Start(ctx) }()

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -47,8 +48,12 @@ type worker struct {
 	stop context.CancelFunc
 	// kick asks for a probe at once.
 	kick chan struct{}
-	// client is the connection, nil when there is none; it belongs to the worker's goroutine.
-	client *flightruntime.Client
+	// handshakes watches what the server presents, by the configuration tls, which is nil for plain text.
+	handshakes handshakes
+	tls        *tls.Config
+	// client is the connection, nil when there is none, and connected when it was made; both belong to the worker's goroutine.
+	client    *flightruntime.Client
+	connected time.Time
 }
 
 // update takes over what may change of a server that is probed already. The pool is locked.
@@ -73,7 +78,7 @@ func (w *worker) update(t Target, settings Settings) {
 // next is the time from a probe's end to the next one. The pool is locked.
 func (w *worker) next(now time.Time) time.Duration {
 	interval := w.settings.Interval
-	if settled(w.result, w.target.Ready, w.settings.ConfigHash) {
+	if settled(w.result, w.target.Ready, w.settings.Wanted) {
 		w.hurry, w.pace = time.Time{}, 0
 		return time.Duration(float64(interval) * (1 - jitter + 2*jitter*rand.Float64()))
 	}
@@ -92,10 +97,10 @@ func (p *Pool) run(ctx context.Context, w *worker) {
 	defer w.disconnect()
 	for {
 		p.mu.Lock()
-		timeout, address := w.settings.Timeout, w.target.Address
+		settings, address := w.settings, w.target.Address
 		p.mu.Unlock()
 
-		next, more := p.record(ctx, w, w.probe(ctx, address, timeout))
+		next, more := p.record(ctx, w, w.probe(ctx, address, settings))
 		if !more {
 			return
 		}
@@ -112,27 +117,43 @@ func (p *Pool) run(ctx context.Context, w *worker) {
 }
 
 // probe asks once.
-func (w *worker) probe(ctx context.Context, address string, timeout time.Duration) outcome {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (w *worker) probe(ctx context.Context, address string, settings Settings) outcome {
+	ctx, cancel := context.WithTimeout(ctx, settings.Timeout)
 	defer cancel()
 	o := outcome{begun: time.Now()}
+	if w.isStale(o.begun, settings.Wanted.Fingerprint) {
+		w.disconnect()
+	}
 	health, err := w.ask(ctx, address)
 	o.took = time.Since(o.begun)
 	if err != nil {
 		// The next probe connects anew: a connection that failed would go on redialing by itself, and answer with its last error.
 		w.disconnect()
-		o.reason, o.message = classify(err, address, timeout)
+		o.reason, o.message = classify(err, address, settings.Timeout)
 		o.message = text.Cut(o.message, v1alpha1.MaxStatusMessage)
 		return o
 	}
-	o.health = health
+	o.health, o.leaf = health, w.handshakes.leaf()
 	return o
+}
+
+// isStale tells whether a connection is too old, or of the wrong certificate, to say what the server presents to new ones.
+func (w *worker) isStale(now time.Time, wanted string) bool {
+	if w.tls == nil || w.client == nil {
+		return false
+	}
+	leaf := w.handshakes.leaf()
+	return now.Sub(w.connected) >= handshakeEvery || leaf == nil || wanted != "" && leaf.Fingerprint != wanted
 }
 
 func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health, error) {
 	if w.client == nil {
 		// Pods are called directly, whatever proxy the operator's environment names.
-		client, err := flightruntime.Connect("grpc://"+address, flightruntime.ClientOptions{MaxMessageBytes: maxAnswer, Dial: []grpc.DialOption{
+		scheme := "grpc://"
+		if w.tls != nil {
+			scheme = "grpc+tls://"
+		}
+		client, err := flightruntime.Connect(scheme+address, flightruntime.ClientOptions{TLS: w.tls, MaxMessageBytes: maxAnswer, Dial: []grpc.DialOption{
 			grpc.WithNoProxy(),
 			grpc.WithReadBufferSize(connectionBuffer),
 			grpc.WithWriteBufferSize(connectionBuffer),
@@ -142,7 +163,7 @@ func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health
 		if err != nil {
 			return nil, err
 		}
-		w.client = client
+		w.client, w.connected = client, time.Now()
 	}
 	health, err := w.client.HealthCheck(ctx)
 	if err != nil {
@@ -156,6 +177,11 @@ func bounded(h *flightruntime.Health) *flightruntime.Health {
 	h.Version, h.ConfigHash = text.Cut(h.Version, maxWord), text.Cut(h.ConfigHash, maxWord)
 	h.ConfigError = text.Cut(h.ConfigError, v1alpha1.MaxStatusMessage)
 	h.ActiveStreams = counted(h.ActiveStreams)
+	if c := h.Certificate; c != nil {
+		c.Fingerprint, c.Digest, c.ClientCADigest = text.Cut(c.Fingerprint, maxWord), text.Cut(c.Digest, maxWord), text.Cut(c.ClientCADigest, maxWord)
+		c.Reason, c.Message = text.Cut(c.Reason, maxWord), text.Cut(c.Message, v1alpha1.MaxStatusMessage)
+		c.NotAfter = c.NotAfter.UTC() // one instant is one value
+	}
 	h.Datasets = slices.Clone(h.Datasets[:min(len(h.Datasets), maxDatasets)])
 	for i := range h.Datasets {
 		d := &h.Datasets[i]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,16 +43,27 @@ func (f finding) condition(t string, generation int64) metav1.Condition {
 }
 
 // Conditions are those of a FlightServer, without the times of their transitions: Ready, Available, DatasetsReady and Reachable always,
-// Reconciling and Stalled while they hold. The list of datasets has to be of all.
-func Conditions(o *Observation, all []v1alpha1.DatasetStatus) []metav1.Condition {
-	available, datasets, reachable := available(o), datasetsReady(o, all), reachable(o)
-	ready, stalled := summarise(o, available, datasets, reachable)
-	conditions := []metav1.Condition{
+// CertificateReady and CertificateServed with TLS, Reconciling and Stalled while they hold. The list of datasets has to be of all.
+func Conditions(o *Observation, all []v1alpha1.DatasetStatus, now time.Time) []metav1.Condition {
+	available, reachable, datasets := available(o), reachable(o), datasetsReady(o, all)
+	causes := []finding{available, reachable, datasets}
+	var certificates []metav1.Condition
+	if c := o.Certificate; c != nil {
+		ready, served := certificateReady(c), certificateServed(o, now)
+		certificates = []metav1.Condition{
+			ready.condition(v1alpha1.ConditionCertificateReady, o.Generation),
+			served.condition(v1alpha1.ConditionCertificateServed, o.Generation),
+		}
+		// Without a certificate no server is available, so that it comes first.
+		causes = []finding{ready, available, reachable, served, datasets}
+	}
+	ready, stalled := summarise(o, causes, isTrue(v1alpha1.ReasonReady, "%s and %s", reachable.message, datasets.message))
+	conditions := append([]metav1.Condition{
 		ready.condition(v1alpha1.ConditionReady, o.Generation),
 		available.condition(v1alpha1.ConditionAvailable, o.Generation),
 		datasets.condition(v1alpha1.ConditionDatasetsReady, o.Generation),
 		reachable.condition(v1alpha1.ConditionReachable, o.Generation),
-	}
+	}, certificates...)
 	switch {
 	case stalled:
 		conditions = append(conditions, isTrue(ready.reason, "%s", ready.message).condition(v1alpha1.ConditionStalled, o.Generation))
@@ -76,8 +88,8 @@ func Suspended(before []metav1.Condition, generation int64) []metav1.Condition {
 	return after
 }
 
-// summarise is the Ready condition: the first thing that is not as specified, from the causes to their effects.
-func summarise(o *Observation, available, datasets, reachable finding) (ready finding, stalled bool) {
+// summarise is the Ready condition: the first thing that is not as specified, from the causes to their effects, or else that all is well.
+func summarise(o *Observation, causes []finding, well finding) (ready finding, stalled bool) {
 	if o.Stalled != nil {
 		return isFalse(o.Stalled.Reason, "%s", o.Stalled.Message), true
 	}
@@ -88,6 +100,9 @@ func summarise(o *Observation, available, datasets, reachable finding) (ready fi
 		return isFalse(p.Reason, "%s", p.Message), true
 	}
 	if moving := o.rollingOut(); moving != "" {
+		if f := causes[0]; o.Certificate != nil && f.status != metav1.ConditionTrue {
+			return f, false
+		}
 		if t := o.trouble(); t != nil {
 			return isFalse(t.Reason, "%s", t.Message).inMotion(), false
 		}
@@ -96,13 +111,13 @@ func summarise(o *Observation, available, datasets, reachable finding) (ready fi
 	if o.Wanted == 0 {
 		return isTrue(v1alpha1.ReasonScaledToZero, "spec.replicas is 0: nothing serves, as specified"), false
 	}
-	for _, f := range []finding{available, reachable, datasets} {
+	for _, f := range causes {
 		if f.status != metav1.ConditionTrue {
 			f.status = metav1.ConditionFalse
 			return f, false
 		}
 	}
-	return isTrue(v1alpha1.ReasonReady, "%s and %s", reachable.message, datasets.message), false
+	return well, false
 }
 
 func available(o *Observation) finding {

@@ -19,6 +19,9 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime"
 )
 
+// now is when the conditions are computed.
+var now = time.Unix(1_000_000, 0)
+
 // observe is what is seen of a FlightServer with one dataset and two servers that are as specified, but for the edits.
 func observe(edits ...func(*status.Observation)) *status.Observation {
 	o := &status.Observation{
@@ -299,7 +302,7 @@ func TestConditions(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conditions := status.Conditions(c.seen, status.Datasets(c.seen))
+			conditions := status.Conditions(c.seen, status.Datasets(c.seen), now)
 			var got []string
 			for _, cond := range conditions {
 				got = append(got, fmt.Sprintf("%s=%s %s", cond.Type, cond.Status, cond.Reason))
@@ -319,7 +322,7 @@ func TestConditions(t *testing.T) {
 
 func TestSuspended(t *testing.T) {
 	seen := observe(starting)
-	got := status.Suspended(status.Conditions(seen, status.Datasets(seen)), 9)
+	got := status.Suspended(status.Conditions(seen, status.Datasets(seen), now), 9)
 	var types []string
 	for _, c := range got {
 		types = append(types, c.Type+"="+string(c.Status))

@@ -48,6 +48,8 @@ var calm = []string{
 	v1alpha1.ReasonDatasetsLoading,
 	v1alpha1.ReasonConfigurationPending,
 	v1alpha1.ReasonNotProbed,
+	v1alpha1.ReasonIssuing,
+	v1alpha1.ReasonRotating,
 }
 
 // Trouble tells whether a condition says that something is wrong.

@@ -27,6 +27,10 @@ type Observation struct {
 	Missing map[string]string
 	// ConfigHash is the configuration that the servers should serve, empty before there was one.
 	ConfigHash string
+	// Wants is what every server should serve, by the operator's knowledge.
+	Wants probe.Content
+	// Certificate is what was found of the certificate, nil without TLS.
+	Certificate *Certificate
 	// Stalled is what no retry mends, nil if there is no such thing.
 	Stalled *Problem
 	// Pending is what failed and is tried again, nil if all went well.

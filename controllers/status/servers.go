@@ -24,6 +24,9 @@ func Servers(o *Observation) []v1alpha1.ServerStatus {
 			s.LastProbe = ptr.To(metav1.NewTime(r.LastProbe.Truncate(1e9)))
 			s.Latency = &metav1.Duration{Duration: r.Latency.Round(1e3)}
 		}
+		if r.Leaf != nil {
+			s.CertificateFingerprint = r.Leaf.Fingerprint
+		}
 		if h := r.Health; h != nil {
 			s.Version, s.ConfigHash, s.ActiveStreams = h.Version, h.ConfigHash, ptr.To(int32(h.ActiveStreams))
 			if h.ConfigError != "" && s.Message == "" {

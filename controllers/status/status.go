@@ -18,7 +18,8 @@ func Compute(o *Observation, before v1alpha1.FlightServerStatus, now metav1.Time
 		Address:            before.Address,
 		ConfigHash:         o.ConfigHash,
 		Summary:            Summary(o, all),
-		Conditions:         Merge(before.Conditions, Conditions(o, all), now),
+		Certificate:        certificateStatus(o),
+		Conditions:         Merge(before.Conditions, Conditions(o, all, now.Time), now),
 		Datasets:           Bounded(all),
 		Servers:            Servers(o),
 	}

@@ -3,6 +3,7 @@
 package flighttest
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
@@ -33,11 +35,22 @@ type Server struct {
 // Start runs a server until the test ends, or Stop. It serves, with no configuration and no datasets, until it is told otherwise.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	return start(t)
+}
+
+// StartTLS is Start for a server that speaks TLS.
+func StartTLS(t testing.TB, c *tls.Config) *Server {
+	t.Helper()
+	return start(t, grpc.Creds(credentials.NewTLS(c)))
+}
+
+func start(t testing.TB, options ...grpc.ServerOption) *Server {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{address: listener.Addr().String(), grpc: grpc.NewServer(), ended: make(chan struct{})}
+	s := &Server{address: listener.Addr().String(), grpc: grpc.NewServer(options...), ended: make(chan struct{})}
 	s.Answer(flightruntime.Health{Status: flightruntime.Serving})
 	flight.RegisterFlightServiceServer(s.grpc, s)
 	var wg sync.WaitGroup

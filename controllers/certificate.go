@@ -1,0 +1,375 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	cmv1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/desired"
+	"github.com/flight-operator/flight-operator/controllers/pki"
+	"github.com/flight-operator/flight-operator/controllers/probe"
+	"github.com/flight-operator/flight-operator/controllers/status"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+)
+
+// defaultCertificateLife is that of certificates which the operator's own CA issues, the same as cert-manager's default.
+const defaultCertificateLife = 90 * 24 * time.Hour
+
+// tlsScope is what one reconciliation knows of a FlightServer's TLS.
+type tlsScope struct {
+	material material
+	// authority is the operator's CA, and servers know the operator by its bundle.
+	authority pki.Snapshot
+	// issuing is what the issuer of the certificate, cert-manager or the operator, says of it, nil if there is nothing to say.
+	issuing *status.Problem
+	// issuingMoves is whether that is expected to pass.
+	issuingMoves bool
+	// stalled is what no retry mends.
+	stalled *status.Problem
+	// renewal is when the certificate will be renewed, zero if that is not known.
+	renewal time.Time
+	// wake is when to look again at the latest, zero if there is no need.
+	wake time.Time
+}
+
+// soon makes the scope wake at a time, if not earlier.
+func (t *tlsScope) soon(at time.Time) {
+	if !at.IsZero() && (t.wake.IsZero() || at.Before(t.wake)) {
+		t.wake = at
+	}
+}
+
+// loadTLS finds what a FlightServer has for TLS.
+func (r *FlightServerReconciler) loadTLS(ctx context.Context, s *scope) (err error) {
+	if s.fs.Spec.TLS == nil {
+		r.forgetTLS(s.key)
+		return nil
+	}
+	s.tls = &tlsScope{}
+	if s.tls.authority, err = r.Authority.Snapshot(); err != nil {
+		return fmt.Errorf("the operator has no identity towards the servers: %w", err)
+	}
+	s.tls.material, err = r.materials.load(ctx, s.fs)
+	return err
+}
+
+// forgetTLS drops all that is held of a FlightServer's TLS in memory.
+func (r *FlightServerReconciler) forgetTLS(key types.NamespacedName) {
+	r.materials.forget(key)
+	r.rotations.forget(key)
+	r.Authority.Forget(key)
+	forgetCertificateMetrics(key)
+}
+
+// ensureCertificate sees to the certificate, where it is not the user's own.
+func (r *FlightServerReconciler) ensureCertificate(ctx context.Context, s *scope) error {
+	names := config.ServerNames(s.fs, r.ClusterDomain)
+	if s.tls != nil && s.fs.Spec.TLS.Certificate != nil {
+		return r.ensureCertManagerCertificate(ctx, s, names)
+	}
+	if err := r.removeCertManagerCertificate(ctx, s); err != nil {
+		return err
+	}
+	if s.tls != nil && s.fs.Spec.TLS.OperatorCA != nil {
+		return r.ensureOwnCertificate(ctx, s, names)
+	}
+	return nil
+}
+
+// removeCertManagerCertificate removes the Certificate that was asked for before the specification said otherwise. The Secret that cert-manager made
+// of it stays: it may be what spec.tls.secretRef names now.
+func (r *FlightServerReconciler) removeCertManagerCertificate(ctx context.Context, s *scope) error {
+	reader := r.certManager.started()
+	if reader == nil {
+		return nil
+	}
+	var live cmv1.Certificate
+	err := reader.Get(ctx, s.key, &live)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up Certificate %s: %w", s.fs.Name, err)
+	}
+	if checkOwner(s.fs, cmv1.CertificateKind, &live) != nil || !live.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	err = r.client.Delete(ctx, &live, client.Preconditions{UID: &live.UID})
+	if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
+		return fmt.Errorf("remove Certificate %s: %w", s.fs.Name, err)
+	}
+	return nil
+}
+
+// ensureOwnCertificate has the operator's own CA issue the certificate, if it is due.
+func (r *FlightServerReconciler) ensureOwnCertificate(ctx context.Context, s *scope, names []string) error {
+	wish := s.fs.Spec.TLS.OperatorCA
+	key := types.NamespacedName{Namespace: s.fs.Namespace, Name: config.SecretName(s.fs)}
+	if _, err := r.applier.find(ctx, s.fs, key.Name, metadataOf(kindSecret)); err != nil {
+		return err
+	}
+	request, err := certificateRequest(s.fs, names, wish)
+	if err != nil {
+		return &stalledError{status.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: "spec.tls.operatorCA: " + err.Error()}}
+	}
+	now := time.Now().Round(0) // the wall clock: a machine that was suspended has to see what time it is
+	if c := s.tls.material.certificate.parsed; c != nil {
+		if _, due := pki.Due(c.Leaf, s.tls.authority.Active, request, now, key.String()); !due {
+			s.tls.renewal = pki.RenewalTime(c.Leaf, request.Lifetime, key.String())
+			s.tls.soon(s.tls.renewal)
+			return nil
+		}
+	}
+	certificate, private, err := pki.Issue(s.tls.authority.Active, request, now)
+	if err != nil {
+		s.tls.issuing = &status.Problem{Reason: v1alpha1.ReasonIssuanceFailed, Message: "the operator's CA cannot issue the certificate: " + err.Error()}
+		return nil
+	}
+	want := desired.CertificateSecret(s.fs, certificate, private, s.tls.authority.Bundle)
+	if _, err := apply(ctx, r.applier, kindSecret, key, nil, want, version{}); err != nil {
+		return err
+	}
+	r.materials.invalidate(s.key) // the watch has not seen it yet
+	s.tls.material, err = r.materials.load(ctx, s.fs)
+	if c := s.tls.material.certificate.parsed; c != nil {
+		s.tls.renewal = pki.RenewalTime(c.Leaf, request.Lifetime, key.String())
+		s.tls.soon(s.tls.renewal)
+	}
+	return err
+}
+
+// certificateRequest is what the operator's own CA is asked for.
+func certificateRequest(fs *v1alpha1.FlightServer, serverNames []string, wish *v1alpha1.OperatorCA) (pki.Request, error) {
+	names := desired.CertificateNames(fs, serverNames, wish.SubjectNames)
+	request := pki.Request{
+		DNSNames: names.DNSNames,
+		Usage:    pki.UsageServer,
+		Lifetime: defaultCertificateLife,
+	}
+	if wish.PrivateKey != nil {
+		request.Key = *wish.PrivateKey
+	}
+	if wish.Duration != nil {
+		request.Lifetime = wish.Duration.Duration
+	}
+	for _, text := range names.IPAddresses {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return request, fmt.Errorf("ipAddresses: %w", err)
+		}
+		request.IPs = append(request.IPs, ip)
+	}
+	return request, nil
+}
+
+// ensureCertManagerCertificate asks cert-manager for the certificate, and takes over what it says of it.
+func (r *FlightServerReconciler) ensureCertManagerCertificate(ctx context.Context, s *scope, names []string) error {
+	reader, err := r.certManager.reader(ctx)
+	if errors.Is(err, errNoCertManager) {
+		s.tls.noCertManager()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	live := &cmv1.Certificate{}
+	var have *cmv1ac.CertificateApplyConfiguration
+	var before version
+	err = reader.Get(ctx, s.key, live)
+	switch {
+	case apierrors.IsNotFound(err):
+		if err := r.applier.checkUnlabelled(ctx, s.fs, cmv1.SchemeGroupVersion.WithKind(cmv1.CertificateKind), s.key); err != nil {
+			return err
+		}
+	case err != nil:
+		return fmt.Errorf("look up Certificate %s: %w", s.fs.Name, err)
+	default:
+		if err := checkOwner(s.fs, cmv1.CertificateKind, live); err != nil {
+			return err
+		}
+		if have, err = cmv1ac.ExtractCertificate(live, desired.FieldOwner); err != nil {
+			return fmt.Errorf("tell what is owned of Certificate %s: %w", s.fs.Name, err)
+		}
+		before = versionOf(live)
+	}
+	_, err = apply(ctx, r.applier, cmv1.CertificateKind, s.key, have, desired.Certificate(s.fs, names), before)
+	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		s.tls.noCertManager() // it is gone since it was asked for
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.tls.issuing, s.tls.issuingMoves = certManagerSays(live)
+	if live.Status.RenewalTime != nil {
+		s.tls.renewal = live.Status.RenewalTime.Time
+	}
+	return nil
+}
+
+// noCertManager records that cert-manager is missing. It may be installed at any time; nothing but a look tells.
+func (t *tlsScope) noCertManager() {
+	t.stalled = &status.Problem{Reason: v1alpha1.ReasonCertManagerNotInstalled, Message: "spec.tls.certificate needs cert-manager, and the cluster does not know its Certificates: " +
+		"install cert-manager (it will be noticed), or set spec.tls.operatorCA or spec.tls.secretRef instead"}
+	t.issuing = t.stalled
+	t.soon(time.Now().Add(stalledRecheck))
+}
+
+// certManagerSays is what is not yet, or not, as it should be with a Certificate, and whether that is expected to pass.
+func certManagerSays(c *cmv1.Certificate) (problem *status.Problem, moves bool) {
+	var ready, issuing *cmv1.CertificateCondition
+	for i := range c.Status.Conditions {
+		switch condition := &c.Status.Conditions[i]; condition.Type {
+		case cmv1.CertificateConditionReady:
+			ready = condition
+		case cmv1.CertificateConditionIssuing:
+			issuing = condition
+		}
+	}
+	switch {
+	case issuing != nil && issuing.Status == cmmetav1.ConditionFalse && issuing.Reason == "Failed":
+		return &status.Problem{Reason: v1alpha1.ReasonIssuanceFailed, Message: fmt.Sprintf("cert-manager could not issue Certificate %s: %s; kubectl describe certificate,certificaterequest -n %s tells more",
+			c.Name, issuing.Message, c.Namespace)}, false
+	case ready != nil && ready.Status == cmmetav1.ConditionTrue:
+		return nil, false
+	case ready != nil:
+		return &status.Problem{Reason: v1alpha1.ReasonIssuing, Message: fmt.Sprintf("cert-manager is issuing Certificate %s: %s (%s)", c.Name, ready.Message, ready.Reason)}, true
+	default:
+		return &status.Problem{Reason: v1alpha1.ReasonIssuing, Message: fmt.Sprintf("waiting for cert-manager to issue Certificate %s; if this lasts, check that its controllers run", c.Name)}, true
+	}
+}
+
+// observeCertificate puts together what was found of the certificate.
+func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Observation) {
+	if s.tls == nil {
+		return
+	}
+	if seen.Stalled == nil {
+		seen.Stalled = s.tls.stalled
+	}
+	now := time.Now().Round(0)
+	facts := s.tls.material.certificate
+	c := certificateOf(s.fs, facts, config.ServerNames(s.fs, r.ClusterDomain), now)
+	c.RenewalTime = s.tls.renewal
+	// What an issuer is about to mend is told in its words; what it cannot do, always.
+	if p := s.tls.issuing; p != nil && (c.Problem != nil || !s.tls.issuingMoves) {
+		c.Problem, c.Moving = p, s.tls.issuingMoves
+	}
+	c.ClientCAProblem = s.tls.material.clientCA.problem
+	seen.Wants.ClientCA = s.tls.material.clientCA.digest
+	if c.Current != nil {
+		seen.Wants.Fingerprint = c.Current.Fingerprint
+		c.Due = r.rotations.due(s.key, c.Current.Fingerprint, now)
+		s.tls.soon(c.Due.Add(status.RotationOverdue))
+		if p := facts.parsed; p != nil && certs.Fingerprint(p.Leaf) == c.Current.Fingerprint {
+			seen.Wants.Chain = p.Digest
+			s.tls.soon(p.Leaf.NotAfter)
+		}
+	}
+	if p := facts.parsed; p != nil && now.Before(p.Leaf.NotBefore) {
+		s.tls.soon(p.Leaf.NotBefore)
+	}
+	seen.Certificate = c
+}
+
+// reasons are package certs' in the words of conditions.
+var reasons = map[certs.Reason]string{
+	certs.ReasonMissing:     v1alpha1.ReasonSecretNotFound,
+	certs.ReasonMalformed:   v1alpha1.ReasonCertificateMalformed,
+	certs.ReasonKeyMismatch: v1alpha1.ReasonKeyMismatch,
+	certs.ReasonExpired:     v1alpha1.ReasonCertificateExpired,
+	certs.ReasonNotYetValid: v1alpha1.ReasonCertificateNotYetValid,
+	certs.ReasonWrongName:   v1alpha1.ReasonNameMismatch,
+}
+
+// certificateOf judges what a Secret holds as the servers do: what is good is presented; what is not leaves in place what was presented before,
+// and is presented only if nothing was.
+func certificateOf(fs *v1alpha1.FlightServer, facts certificateFacts, serverNames []string, now time.Time) *status.Certificate {
+	c := &status.Certificate{SecretName: config.SecretName(fs)}
+	problem := facts.problem
+	if facts.parsed != nil {
+		if err := facts.parsed.Check(serverNames, now); err != nil {
+			problem = problemOf(err, "Secret "+c.SecretName+": ")
+		}
+	}
+	last := fs.Status.Certificate
+	switch {
+	case problem == nil:
+		c.Current = describe(facts.parsed)
+		return c
+	case last != nil && last.Fingerprint != "":
+		c.Current = last.DeepCopy()
+	case facts.parsed != nil:
+		c.Current = describe(facts.parsed)
+	}
+	c.Problem = &status.Problem{Reason: reasons[problem.Reason], Message: problem.Message}
+	return c
+}
+
+// describe is a certificate in the status's words.
+func describe(c *certs.Certificate) *v1alpha1.CertificateStatus {
+	notBefore, notAfter := metav1.NewTime(c.Leaf.NotBefore), metav1.NewTime(c.Leaf.NotAfter)
+	return &v1alpha1.CertificateStatus{
+		Fingerprint: certs.Fingerprint(c.Leaf),
+		Serial:      c.Leaf.SerialNumber.Text(16),
+		Issuer:      c.Leaf.Issuer.String(),
+		NotBefore:   &notBefore,
+		NotAfter:    &notAfter,
+	}
+}
+
+// report tells the operator's CA what is known of a FlightServer, so that no CA is dropped on which a server or a client still depends.
+func (r *FlightServerReconciler) report(s *scope, seen *status.Observation) {
+	if s.tls == nil {
+		return
+	}
+	known := pki.Report{Bundle: s.tls.authority.Digest}
+	if p := s.tls.material.certificate.parsed; p != nil {
+		known.Leaves = append(known.Leaves, p.Leaf)
+	}
+	for i := range seen.Pods {
+		pod := &seen.Pods[i]
+		if !status.Live(pod) {
+			continue
+		}
+		result := seen.Results[pod.Name]
+		if result.Leaf != nil {
+			known.Leaves = append(known.Leaves, result.Leaf.Certificate)
+		}
+		if pod.Status.Phase == corev1.PodRunning && (!result.Answers() || result.Health.ConfigHash != seen.Wants.ConfigHash) {
+			known.Bundle = "" // it does not know the operator by the newest bundle yet
+		}
+	}
+	r.Authority.Report(s.key, known)
+}
+
+// serverName is the name that probes ask a pod's server for, empty if it speaks plain text.
+func serverName(fs *v1alpha1.FlightServer, pod *corev1.Pod) string {
+	if pod.Annotations[desired.AnnotationTLS] != desired.TLSEnabled {
+		return ""
+	}
+	return config.ServerNames(fs, "")[0]
+}
+
+// exposeCertificates exposes when the first of the certificates ends that the servers present, as seen and not as stored.
+func exposeCertificates(key types.NamespacedName, results map[string]probe.Result) {
+	if end := status.EarliestEnd(results); !end.IsZero() {
+		certificateEnd.WithLabelValues(key.Namespace, key.Name).Set(float64(end.Unix()))
+		return
+	}
+	forgetCertificateMetrics(key)
+}

@@ -1,0 +1,414 @@
+package controllers_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/pki"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
+)
+
+// newCA is the CA of whoever writes a user's Secret.
+func newCA(t *testing.T) *pki.CA {
+	t.Helper()
+	ca, err := pki.NewCA(time.Now(), 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
+}
+
+func caPEM(ca *pki.CA) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Certificate.Raw})
+}
+
+// pair is a certificate for the server taxi of a namespace, and its key.
+func (w *world) pair(ca *pki.CA, edits ...func(*pki.Request)) (certificate, key []byte) {
+	w.t.Helper()
+	r := pki.Request{DNSNames: []string{"taxi." + w.namespace + ".svc"}, Usage: pki.UsageServer, Lifetime: time.Hour}
+	for _, edit := range edits {
+		edit(&r)
+	}
+	certificate, key, err := pki.Issue(ca, r, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return certificate, key
+}
+
+// tlsSecret holds a new certificate.
+func (w *world) tlsSecret(name string, ca *pki.CA) *corev1.Secret {
+	certificate, key := w.pair(ca)
+	return &corev1.Secret{ObjectMeta: w.meta(name), Type: corev1.SecretTypeTLS, Data: map[string][]byte{"tls.crt": certificate, "tls.key": key, "ca.crt": caPEM(ca)}}
+}
+
+func fingerprint(t *testing.T, chain []byte) string {
+	t.Helper()
+	return certs.Fingerprint(leafOf(t, chain))
+}
+
+func leafOf(t *testing.T, chain []byte) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode(chain)
+	if block == nil {
+		t.Fatal("no certificate")
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+func secretRef(name string) func(*v1alpha1.FlightServer) {
+	return func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS = &v1alpha1.TLS{SecretRef: &v1alpha1.LocalReference{Name: name}}
+	}
+}
+
+// awaitServed waits until every server presents the certificate, and all is well.
+func (w *world) awaitServed(name, fingerprint string) *v1alpha1.FlightServer {
+	w.t.Helper()
+	var fs *v1alpha1.FlightServer
+	w.eventually("certificate "+fingerprint[:8]+" to be served", func() error {
+		fs = w.awaitReady(name)
+		c := fs.Status.Certificate
+		if c == nil || c.Fingerprint != fingerprint || !meta.IsStatusConditionTrue(fs.Status.Conditions, v1alpha1.ConditionCertificateServed) {
+			return fmt.Errorf("certificate %+v", c)
+		}
+		for _, s := range fs.Status.Servers {
+			if s.CertificateFingerprint != fingerprint {
+				return fmt.Errorf("pod %s presents %s", s.Pod, s.CertificateFingerprint)
+			}
+		}
+		return nil
+	})
+	return fs
+}
+
+// clientConfig is what clients mount.
+func (w *world) clientConfig(name string) map[string]string {
+	w.t.Helper()
+	cm := &corev1.ConfigMap{ObjectMeta: w.meta(name + "-client")}
+	if err := w.get(cm); err != nil {
+		w.t.Fatal(err)
+	}
+	return cm.Data
+}
+
+func TestTLSFromASecretCreatedLater(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.flightServer("taxi", replicas(2), secretRef("cert")))
+	fs := w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonSecretNotFound || !strings.Contains(c.Message, "Secret cert does not exist: create it, of type kubernetes.io/tls") {
+		t.Errorf("Ready says %s: %s", c.Reason, c.Message)
+	}
+	ca := newCA(t)
+	secret := w.tlsSecret("cert", ca)
+	w.create(secret)
+	fs = w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	leaf, c := leafOf(t, secret.Data["tls.crt"]), fs.Status.Certificate
+	if c.SecretName != "cert" || c.Serial != leaf.SerialNumber.Text(16) || c.Issuer != ca.Certificate.Subject.String() || !c.NotAfter.Time.Equal(leaf.NotAfter) ||
+		!c.NotBefore.Time.Equal(leaf.NotBefore) || c.ServedBy != "2/2" || c.RenewalTime != nil {
+		t.Errorf("status.certificate is %+v", c)
+	}
+	address := "grpc+tls://taxi." + w.namespace + ".svc:8815"
+	if fs.Status.Address != address {
+		t.Errorf("address %q, expected %q", fs.Status.Address, address)
+	}
+	if got := w.clientConfig("taxi"); got["location"] != address || got["ca.crt"] != string(caPEM(ca)) {
+		t.Errorf("clients get %v", got)
+	}
+	w.expectQuiet("taxi")
+	w.expectEvent("taxi", corev1.EventTypeNormal, v1alpha1.ReasonCertificateServed)
+}
+
+func TestRotation(t *testing.T) {
+	w := newWorld(t)
+	ca := newCA(t)
+	secret := w.tlsSecret("cert", ca)
+	w.create(secret, w.flightServer("taxi", replicas(2), secretRef("cert")))
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	pods := w.nodes.podsCreated()
+	for range 5 {
+		w.settle()
+		before := w.operator.writes.Load()
+		next := w.tlsSecret("cert", ca)
+		change(w, secret, func(s *corev1.Secret) { s.Data = next.Data })
+		w.awaitServed("taxi", fingerprint(t, next.Data["tls.crt"]))
+		w.settle()
+		// An annotation a pod, the status when it starts and when it is done (once more if the pods are not seen at the same time), and their events.
+		if n := w.operator.writes.Load() - before; n > 10 {
+			t.Errorf("a rotation took %d writes", n)
+		}
+	}
+	if n := w.nodes.podsCreated(); n != pods {
+		t.Errorf("rotations replaced pods: %d were created, expected %d", n, pods)
+	}
+	w.expectEvent("taxi", corev1.EventTypeNormal, v1alpha1.ReasonRotating)
+	w.expectQuiet("taxi")
+}
+
+// Whatever a Secret becomes, the last good certificate is served, and the condition says what is wrong.
+func TestBrokenSecretLeavesTheLastGoodCertificate(t *testing.T) {
+	w := newWorld(t)
+	ca := newCA(t)
+	secret := w.tlsSecret("cert", ca)
+	w.create(secret, w.flightServer("taxi", secretRef("cert")))
+	good := fingerprint(t, secret.Data["tls.crt"])
+	w.awaitServed("taxi", good)
+	certificate, key := w.pair(ca)
+	old := func(r *pki.Request) { r.Lifetime = time.Millisecond } // backdated, and over
+	other := func(r *pki.Request) { r.DNSNames = []string{"other.example.com"} }
+	for _, c := range []struct {
+		name, reason, message string
+		spoil                 func(map[string][]byte)
+	}{
+		{"a text", v1alpha1.ReasonCertificateMalformed, "expected certificates in PEM", func(d map[string][]byte) { d["tls.crt"] = []byte("certificate") }},
+		{"half of a certificate", v1alpha1.ReasonCertificateMalformed, "", func(d map[string][]byte) { d["tls.crt"] = d["tls.crt"][:len(d["tls.crt"])/2] }},
+		{"a key of before", v1alpha1.ReasonKeyMismatch, "the private key is not that of the certificate", func(d map[string][]byte) { d["tls.crt"] = certificate }},
+		{"an empty key", v1alpha1.ReasonSecretNotFound, "Secret cert has no tls.key", func(d map[string][]byte) { d["tls.key"] = nil }},
+		{"an old certificate", v1alpha1.ReasonCertificateExpired, "expired at", func(d map[string][]byte) { d["tls.crt"], d["tls.key"] = w.pair(ca, old) }},
+		{"another's certificate", v1alpha1.ReasonNameMismatch, "other.example.com", func(d map[string][]byte) { d["tls.crt"], d["tls.key"] = w.pair(ca, other) }},
+	} {
+		change(w, secret, func(s *corev1.Secret) { c.spoil(s.Data) })
+		fs := w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, c.reason)
+		condition := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateReady)
+		if !strings.Contains(condition.Message, c.message) || !strings.Contains(condition.Message, "the last good certificate") {
+			t.Errorf("%s: message %q", c.name, condition.Message)
+		}
+		if got := fs.Status.Certificate; got.Fingerprint != good || !meta.IsStatusConditionTrue(fs.Status.Conditions, v1alpha1.ConditionAvailable) {
+			t.Errorf("%s: certificate %+v", c.name, got)
+		}
+		// Mended, another certificate is served, which is the last good of the next case.
+		mended := w.tlsSecret("cert", ca)
+		change(w, secret, func(s *corev1.Secret) { s.Data = mended.Data })
+		good = fingerprint(t, mended.Data["tls.crt"])
+		w.awaitServed("taxi", good)
+	}
+	w.delete(secret)
+	w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	back := &corev1.Secret{ObjectMeta: w.meta("cert"), Type: corev1.SecretTypeTLS, Data: map[string][]byte{"tls.crt": certificate, "tls.key": key}}
+	w.create(back)
+	w.awaitServed("taxi", fingerprint(t, certificate))
+}
+
+func TestClientCA(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.tlsSecret("cert", newCA(t)), w.flightServer("taxi", secretRef("cert"), func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS.ClientCA = &v1alpha1.ClientCA{ConfigMapRef: &v1alpha1.KeyReference{Name: "clients", Key: "bundle"}}
+	}))
+	fs := w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonClientCAInvalid)
+	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateReady); !strings.Contains(c.Message, "ConfigMap clients does not exist") {
+		t.Error(c.Message)
+	}
+	cm := &corev1.ConfigMap{ObjectMeta: w.meta("clients"), Data: map[string]string{"bundle": string(caPEM(newCA(t)))}}
+	w.create(cm)
+	w.awaitReady("taxi")
+	pods := w.nodes.podsCreated()
+	next := string(caPEM(newCA(t)))
+	change(w, cm, func(cm *corev1.ConfigMap) { cm.Data["bundle"] = next })
+	w.eventually("the servers to check clients against the new CA", func() error {
+		for _, got := range w.nodes.clientCAs() {
+			if got != certs.Digest([]byte(next)) {
+				return fmt.Errorf("still %s", got)
+			}
+		}
+		return nil
+	})
+	w.awaitReady("taxi")
+	change(w, cm, func(cm *corev1.ConfigMap) { cm.Data["bundle"] = "nobody" })
+	w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonClientCAInvalid)
+	if n := w.nodes.podsCreated(); n != pods {
+		t.Errorf("%d pods were created, expected %d", n, pods)
+	}
+}
+
+// A change of the CA leaves clients the one of before for a time.
+func TestClientsTrustOverlaps(t *testing.T) {
+	w := newWorldWithOverlap(t, 3*time.Second)
+	before, after := newCA(t), newCA(t)
+	secret := w.tlsSecret("cert", before)
+	w.create(secret, w.flightServer("taxi", secretRef("cert")))
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	next := w.tlsSecret("cert", after)
+	change(w, secret, func(s *corev1.Secret) { s.Data = next.Data })
+	both := string(caPEM(after)) + string(caPEM(before))
+	w.eventually("clients to trust both", func() error { return differs(w.clientConfig("taxi")["ca.crt"], both) })
+	w.awaitServed("taxi", fingerprint(t, next.Data["tls.crt"]))
+	w.eventually("clients to trust the new one alone", func() error { return differs(w.clientConfig("taxi")["ca.crt"], string(caPEM(after))) })
+}
+
+func differs(got, want string) error {
+	if got != want {
+		return fmt.Errorf("got %d certificates, expected %d", strings.Count(got, "BEGIN"), strings.Count(want, "BEGIN"))
+	}
+	return nil
+}
+
+func TestOperatorCA(t *testing.T) {
+	w := newWorldWithOverlap(t, 2*time.Second)
+	w.create(w.flightServer("taxi", replicas(2), func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS = &v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{SubjectNames: v1alpha1.SubjectNames{DNSNames: []string{"flight.example.com"}, IPAddresses: []string{"192.0.2.7"}}}}
+	}))
+	fs := w.awaitReady("taxi")
+	secret := &corev1.Secret{ObjectMeta: w.meta("taxi-tls")}
+	if err := w.get(secret); err != nil {
+		t.Fatal(err)
+	}
+	leaf := leafOf(t, secret.Data["tls.crt"])
+	first := certs.Fingerprint(leaf)
+	for _, name := range []string{"taxi." + w.namespace + ".svc.cluster.local", "pod-1.taxi." + w.namespace + ".svc", "flight.example.com", "192.0.2.7"} {
+		if err := leaf.VerifyHostname(name); err != nil {
+			t.Error(err)
+		}
+	}
+	w.awaitServed("taxi", first)
+	if at := fs.Status.Certificate.RenewalTime; at == nil || at.Time.Before(time.Now().Add(45*24*time.Hour)) || at.Time.After(leaf.NotAfter) {
+		t.Errorf("renewal at %v of a certificate until %s", at, leaf.NotAfter)
+	}
+	pods := w.nodes.podsCreated()
+	w.expectQuiet("taxi")
+
+	// Its Secret is the operator's: what somebody makes of it is mended.
+	change(w, secret, func(s *corev1.Secret) { s.Data["tls.crt"] = []byte("mine") })
+	w.eventually("a new certificate", func() error {
+		if err := w.get(secret); err != nil {
+			return err
+		}
+		if bytes.Equal(secret.Data["tls.crt"], []byte("mine")) {
+			return errors.New("still spoiled")
+		}
+		return nil
+	})
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+
+	// Another CA: at each moment, whoever reads ca.crt can verify what is served.
+	old := w.clientConfig("taxi")["ca.crt"]
+	ca := &corev1.Secret{ObjectMeta: w.meta(pki.SecretName)}
+	change(w, ca, func(s *corev1.Secret) { s.Annotations = map[string]string{pki.AnnotationRotate: "now"} })
+	w.eventually("the old CA to be dropped", func() error {
+		bundle := w.clientConfig("taxi")["ca.crt"]
+		if err := w.get(secret); err != nil {
+			return err
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(bundle))
+		if _, err := leafOf(t, secret.Data["tls.crt"]).Verify(x509.VerifyOptions{Roots: pool, DNSName: "taxi." + w.namespace + ".svc"}); err != nil {
+			t.Errorf("clients cannot verify the certificate: %v", err)
+		}
+		if strings.Contains(bundle, old) {
+			return fmt.Errorf("%d CA certificates", strings.Count(bundle, "BEGIN"))
+		}
+		return nil
+	})
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	if n := w.nodes.podsCreated(); n != pods {
+		t.Errorf("%d pods were created, expected %d", n, pods)
+	}
+}
+
+// cert-manager may come after the operator, and go before it.
+func TestCertManager(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.flightServer("taxi", replicas(2), func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS = &v1alpha1.TLS{Certificate: &v1alpha1.Certificate{IssuerRef: v1alpha1.IssuerReference{Name: "corp", Kind: "ClusterIssuer"}, Duration: &metav1.Duration{Duration: 24 * time.Hour}}}
+	}))
+	fs := w.awaitCondition("taxi", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonCertManagerNotInstalled)
+	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionStalled); !strings.Contains(c.Message, "install cert-manager") {
+		t.Error(c.Message)
+	}
+
+	definitions := installCertManager(t)
+	w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonIssuing)
+	certificate := &cmv1.Certificate{ObjectMeta: w.meta("taxi")}
+	if err := w.get(certificate); err != nil {
+		t.Fatal(err)
+	}
+	if s := certificate.Spec; s.SecretName != "taxi-tls" || s.IssuerRef.Kind != "ClusterIssuer" || s.Duration.Duration != 24*time.Hour || s.PrivateKey.Algorithm != cmv1.ECDSAKeyAlgorithm ||
+		s.PrivateKey.RotationPolicy != cmv1.RotationPolicyAlways || !strings.Contains(strings.Join(s.DNSNames, " "), "*.taxi."+w.namespace+".svc.cluster.local") {
+		t.Errorf("asked cert-manager for %+v", s)
+	}
+
+	w.certificateSays(certificate, cmv1.CertificateCondition{Type: cmv1.CertificateConditionIssuing, Status: cmmetav1.ConditionFalse, Reason: "Failed", Message: "the issuer said no"})
+	fs = w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonIssuanceFailed)
+	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateReady); !strings.Contains(c.Message, "the issuer said no") {
+		t.Error(c.Message)
+	}
+
+	secret := w.tlsSecret("taxi-tls", newCA(t))
+	w.create(secret)
+	w.certificateSays(certificate, cmv1.CertificateCondition{Type: cmv1.CertificateConditionReady, Status: cmmetav1.ConditionTrue, Reason: "Ready", Message: "up to date"})
+	fs = w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	if at := fs.Status.Certificate.RenewalTime; at == nil || !at.Time.Equal(renewal) {
+		t.Errorf("renewal at %v, expected %s", at, renewal)
+	}
+	w.expectQuiet("taxi")
+	change(w, certificate, func(c *cmv1.Certificate) { c.Spec.DNSNames = []string{"mine.example.com"} })
+	w.eventually("the Certificate to be mended", func() error {
+		if err := w.get(certificate); err != nil {
+			return err
+		}
+		return differs(certificate.Spec.DNSNames[0], "taxi."+w.namespace+".svc")
+	})
+
+	if err := envtest.UninstallCRDs(apiServer, envtest.CRDInstallOptions{CRDs: definitions}); err != nil {
+		t.Fatal(err)
+	}
+	fs = w.awaitCondition("taxi", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonCertManagerNotInstalled)
+	if !meta.IsStatusConditionTrue(fs.Status.Conditions, v1alpha1.ConditionCertificateServed) || fs.Status.Certificate.ServedBy != "2/2" {
+		t.Errorf("the last good certificate is not served any more: %+v", fs.Status)
+	}
+}
+
+// certificateSays plays cert-manager, whose controllers the end-to-end tests have.
+func (w *world) certificateSays(c *cmv1.Certificate, condition cmv1.CertificateCondition) {
+	w.t.Helper()
+	w.eventually("say it", func() error {
+		if err := w.get(c); err != nil {
+			return err
+		}
+		at := metav1.NewTime(renewal)
+		c.Status = cmv1.CertificateStatus{RenewalTime: &at, Conditions: []cmv1.CertificateCondition{condition}}
+		return w.client.Status().Update(w.ctx, c)
+	})
+}
+
+// renewal is when cert-manager will renew in these tests.
+var renewal = time.Now().Add(16 * time.Hour).Truncate(time.Second)
+
+// installCertManager installs cert-manager's definitions, those of the module that the operator is built with.
+func installCertManager(t *testing.T) []*apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-json", "github.com/cert-manager/cert-manager").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		t.Fatal(err)
+	}
+	installed, err := envtest.InstallCRDs(apiServer, envtest.CRDInstallOptions{Paths: []string{filepath.Join(module.Dir, "deploy", "crds", "cert-manager.io_certificates.yaml")}, ErrorIfPathMissing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return installed
+}

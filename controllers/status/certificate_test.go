@@ -1,0 +1,194 @@
+package status_test
+
+import (
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/controllers/probe"
+	"github.com/flight-operator/flight-operator/controllers/status"
+	"github.com/flight-operator/flight-operator/flightruntime"
+)
+
+// end is when the certificate of these tests does.
+var end = metav1.NewTime(now.Add(24 * time.Hour))
+
+// withTLS is a FlightServer whose servers should present the certificate "new", and do.
+func withTLS(edits ...func(*status.Observation)) *status.Observation {
+	o := observe(func(o *status.Observation) {
+		o.Wants = probe.Content{ConfigHash: "new", Fingerprint: "new", Chain: "chain", ClientCA: "clients"}
+		o.Certificate = &status.Certificate{SecretName: "tls", Current: &v1alpha1.CertificateStatus{Fingerprint: "new", NotAfter: &end}, Due: now}
+		o.Results = map[string]probe.Result{"a": presenting("new"), "b": presenting("new")}
+	})
+	for _, edit := range edits {
+		edit(o)
+	}
+	return o
+}
+
+func presenting(fingerprint string) probe.Result {
+	r := serving("new")
+	r.Leaf = &probe.Leaf{Fingerprint: fingerprint, Certificate: &x509.Certificate{NotAfter: end.Time}}
+	r.Health.Certificate = &flightruntime.CertificateHealth{Fingerprint: fingerprint, Digest: "chain", ClientCADigest: "clients"}
+	return r
+}
+
+func TestCertificateConditions(t *testing.T) {
+	broken := status.Problem{Reason: v1alpha1.ReasonKeyMismatch, Message: "Secret tls: the key is another's"}
+	for _, c := range []struct {
+		name    string
+		seen    *status.Observation
+		want    []string
+		message string
+		served  string
+	}{
+		{
+			name:    "all present it",
+			seen:    withTLS(),
+			want:    []string{"Ready=True Ready", "CertificateReady=True CertificateValid", "CertificateServed=True CertificateServed"},
+			message: "2 servers presented certificate new",
+			served:  "2/2",
+		},
+		{
+			name:    "one has not taken it up yet",
+			seen:    withTLS(func(o *status.Observation) { o.Results["b"] = presenting("old") }),
+			want:    []string{"Ready=False Rotating", "CertificateReady=True CertificateValid", "CertificateServed=False Rotating", "Reconciling=True Rotating"},
+			message: "waiting for b to present certificate new: it presents old",
+			served:  "1/2",
+		},
+		{
+			name: "one says why it does not",
+			seen: withTLS(func(o *status.Observation) {
+				o.Results["b"] = presenting("old")
+				o.Results["b"].Health.Certificate.Message = "the certificate is valid from tomorrow on"
+			}),
+			want:    []string{"Ready=False Rotating", "CertificateReady=True CertificateValid", "CertificateServed=False Rotating", "Reconciling=True Rotating"},
+			message: "it presents old, for: the certificate is valid from tomorrow on",
+			served:  "1/2",
+		},
+		{
+			name: "it takes too long",
+			seen: withTLS(func(o *status.Observation) {
+				o.Results["b"] = presenting("old")
+				o.Certificate.Due = now.Add(-status.RotationOverdue)
+			}),
+			want:    []string{"Ready=False RotationOverdue", "CertificateReady=True CertificateValid", "CertificateServed=False RotationOverdue"},
+			message: "1 of 2 ready servers (b) do not present certificate new for 2m0s: it presents old",
+			served:  "1/2",
+		},
+		{
+			name:    "another chain",
+			seen:    withTLS(func(o *status.Observation) { o.Results["a"].Health.Certificate.Digest = "other" }),
+			want:    []string{"Ready=False Rotating", "CertificateReady=True CertificateValid", "CertificateServed=False Rotating", "Reconciling=True Rotating"},
+			message: "another chain",
+			served:  "1/2",
+		},
+		{
+			name:    "clients are checked against other CAs",
+			seen:    withTLS(func(o *status.Observation) { o.Results["a"].Health.Certificate.ClientCADigest = "" }),
+			want:    []string{"Ready=False Rotating", "CertificateReady=True CertificateValid", "CertificateServed=False Rotating", "Reconciling=True Rotating"},
+			message: "it checks clients against other CA certificates",
+			served:  "1/2",
+		},
+		{
+			name:    "a server that was not probed yet",
+			seen:    withTLS(func(o *status.Observation) { o.Results["a"] = probe.Result{State: v1alpha1.ServerPending} }),
+			want:    []string{"Ready=False NotProbed", "CertificateReady=True CertificateValid", "CertificateServed=False Rotating", "Reconciling=True NotProbed"},
+			message: "waiting for a to present certificate new: it was not seen to present any",
+			served:  "1/2",
+		},
+		{
+			name:    "no server is ready",
+			seen:    withTLS(func(o *status.Observation) { unready(&o.Pods[0]); unready(&o.Pods[1]) }),
+			want:    []string{"Ready=False Progressing", "CertificateReady=True CertificateValid", "CertificateServed=Unknown NotProbed", "Reconciling=True Progressing"},
+			message: "no server is ready to be probed",
+			served:  "0/0",
+		},
+		{
+			name:    "a Secret that is broken leaves the last good certificate",
+			seen:    withTLS(func(o *status.Observation) { o.Certificate.Problem = &broken }),
+			want:    []string{"Ready=False KeyMismatch", "CertificateReady=False KeyMismatch", "CertificateServed=True CertificateServed"},
+			message: "2 servers presented certificate new",
+			served:  "2/2",
+		},
+		{
+			name: "a Secret that never was",
+			seen: withTLS(func(o *status.Observation) {
+				o.Certificate.Problem, o.Certificate.Current = &status.Problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "Secret tls does not exist"}, nil
+				unready(&o.Pods[0])
+				unready(&o.Pods[1])
+			}),
+			want:    []string{"Ready=False SecretNotFound", "CertificateReady=False SecretNotFound", "CertificateServed=False SecretNotFound"},
+			message: "there is no certificate to present",
+			served:  "0/0",
+		},
+		{
+			name: "a certificate that is being issued",
+			seen: withTLS(func(o *status.Observation) {
+				o.Certificate.Problem, o.Certificate.Moving, o.Certificate.Current = &status.Problem{Reason: v1alpha1.ReasonIssuing, Message: "cert-manager is issuing"}, true, nil
+			}),
+			want:    []string{"Ready=False Issuing", "CertificateReady=False Issuing", "CertificateServed=False Issuing", "Reconciling=True Issuing"},
+			message: "there is no certificate to present",
+			served:  "0/2",
+		},
+		{
+			name: "CA certificates for clients that are none",
+			seen: withTLS(func(o *status.Observation) {
+				o.Certificate.ClientCAProblem = &status.Problem{Reason: v1alpha1.ReasonClientCAInvalid, Message: "ConfigMap clients does not exist"}
+				o.Wants.ClientCA = ""
+			}),
+			want:    []string{"Ready=False ClientCAInvalid", "CertificateReady=False ClientCAInvalid", "CertificateServed=True CertificateServed"},
+			message: "2 servers presented certificate new",
+			served:  "2/2",
+		},
+		{
+			name: "without cert-manager",
+			seen: withTLS(func(o *status.Observation) {
+				p := status.Problem{Reason: v1alpha1.ReasonCertManagerNotInstalled, Message: "install cert-manager"}
+				o.Stalled, o.Certificate.Problem = &p, &p
+			}),
+			want:    []string{"Ready=False CertManagerNotInstalled", "CertificateReady=False CertManagerNotInstalled", "CertificateServed=True CertificateServed", "Stalled=True CertManagerNotInstalled"},
+			message: "2 servers presented certificate new",
+			served:  "2/2",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := status.Compute(c.seen, v1alpha1.FlightServerStatus{}, metav1.NewTime(now))
+			var conditions []string
+			for _, cond := range got.Conditions {
+				switch cond.Type {
+				case v1alpha1.ConditionAvailable, v1alpha1.ConditionDatasetsReady, v1alpha1.ConditionReachable:
+				default:
+					conditions = append(conditions, fmt.Sprintf("%s=%s %s", cond.Type, cond.Status, cond.Reason))
+				}
+			}
+			if diff := cmp.Diff(c.want, conditions); diff != "" {
+				t.Error(diff)
+			}
+			if served := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionCertificateServed); !strings.Contains(served.Message, c.message) {
+				t.Errorf("message %q, expected %q in it", served.Message, c.message)
+			}
+			if got.Certificate.ServedBy != c.served || got.Certificate.SecretName != "tls" {
+				t.Errorf("certificate %+v, expected to be served by %s", got.Certificate, c.served)
+			}
+		})
+	}
+}
+
+func TestEarliestEnd(t *testing.T) {
+	early := presenting("x")
+	early.Leaf.Certificate = &x509.Certificate{NotAfter: now}
+	if got := status.EarliestEnd(map[string]probe.Result{"a": presenting("x"), "b": early, "c": serving("new")}); !got.Equal(now) {
+		t.Errorf("the earliest end is %s, expected %s", got, now)
+	}
+	if got := status.EarliestEnd(nil); !got.IsZero() {
+		t.Errorf("of no certificates: %s", got)
+	}
+}
