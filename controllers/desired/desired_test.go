@@ -19,6 +19,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers/desired"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -90,19 +91,43 @@ func full() desired.Params {
 	return p
 }
 
+// encrypted has a certificate of cert-manager's, and asks clients for theirs.
+func encrypted() desired.Params {
+	p := minimal()
+	p.FlightServer.Spec.TLS = &v1alpha1.TLS{
+		Certificate: &v1alpha1.Certificate{
+			IssuerRef:    v1alpha1.IssuerReference{Name: "corp", Kind: "ClusterIssuer"},
+			Duration:     &metav1.Duration{Duration: 24 * time.Hour},
+			RenewBefore:  &metav1.Duration{Duration: 8 * time.Hour},
+			PrivateKey:   &v1alpha1.PrivateKey{Algorithm: v1alpha1.KeyRSA},
+			SubjectNames: v1alpha1.SubjectNames{DNSNames: []string{"taxi.example.com"}, IPAddresses: []string{"192.0.2.7"}},
+		},
+		ClientCA: &v1alpha1.ClientCA{SecretRef: &v1alpha1.KeyReference{Name: "clients", Key: "bundle.pem"}},
+	}
+	p.FlightServer.Spec.Service = &v1alpha1.Service{ExternalAddress: "grpc+tls://203.0.113.9:443"}
+	return p
+}
+
 func TestGolden(t *testing.T) {
-	for name, p := range map[string]desired.Params{"minimal": minimal(), "full": full()} {
+	for name, p := range map[string]desired.Params{"minimal": minimal(), "full": full(), "encrypted": encrypted()} {
 		deployment, err := desired.Deployment(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for kind, object := range map[string]any{
+		objects := map[string]any{
+			"clientconfigmap":     desired.ClientConfigMap(p.FlightServer, desired.Trust{}),
 			"configmap":           desired.ConfigMap(p),
 			"secret":              desired.SigningSecret(p.FlightServer, []byte("c2lnbmluZw==\n")),
 			"deployment":          deployment,
 			"service":             desired.Service(p),
 			"poddisruptionbudget": desired.PodDisruptionBudget(p),
-		} {
+		}
+		if p.FlightServer.Spec.TLS != nil {
+			objects["certificate"] = desired.Certificate(p.FlightServer, config.ServerNames(p.FlightServer, "cluster.local"))
+			objects["certificatesecret"] = desired.CertificateSecret(p.FlightServer, []byte("certificate"), []byte("key"), []byte("ca"))
+			objects["clientconfigmap"] = desired.ClientConfigMap(p.FlightServer, desired.Trust{CA: []byte("ca"), OverlapUntil: time.Unix(1_000_000, 0)})
+		}
+		for kind, object := range objects {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				got, err := yaml.Marshal(object)
 				if err != nil {

@@ -49,7 +49,7 @@ func classifyUnavailable(message, address string, timeout time.Duration) (reason
 		return false
 	}
 	switch {
-	case has("authentication handshake failed"):
+	case has("authentication handshake failed", "remote error: tls: "): // TLS 1.3 tells the client after its handshake
 		return v1alpha1.ReasonHandshakeFailed, fmt.Sprintf("%s %s", address, handshakeTrouble(message))
 	case has("connection refused"):
 		return v1alpha1.ReasonConnectionFailed, fmt.Sprintf("%s refused the connection: nothing listens there; check the container's log", address)

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math"
 	"net"
@@ -36,7 +37,12 @@ var slow = probe.Settings{Interval: time.Hour, Timeout: patience, FailureThresho
 
 func startPool(t *testing.T) *probe.Pool {
 	t.Helper()
-	pool := probe.NewPool(nil)
+	return startPoolWith(t, nil)
+}
+
+func startPoolWith(t *testing.T, identity func() (*tls.Certificate, error)) *probe.Pool {
+	t.Helper()
+	pool := probe.NewPool(identity)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Start(ctx) }()
