@@ -165,8 +165,8 @@ func TestAuthorityReplacesItsCA(t *testing.T) {
 	if !changed(a) || trusted(second) != 2 || second.Active.ID() == first.Active.ID() {
 		t.Fatalf("%d trusted, %s issues, want both to be trusted, and the second to issue", trusted(second), second.Active)
 	}
-	if bytes := w.secret().Data[pki.KeyBundle]; string(bytes) != string(second.Bundle) {
-		t.Errorf("ca.crt is\n%s, want\n%s", bytes, second.Bundle)
+	if diff := cmp.Diff(string(second.Bundle), string(w.secret().Data[pki.KeyBundle])); diff != "" {
+		t.Error(diff)
 	}
 
 	// The old one stays as long as it is served, or as nobody knows.

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
@@ -61,7 +62,7 @@ func (w *world) authority() {
 // controller publishes, issues and reports for one server.
 func (w *world) controller(s *server) {
 	bundle := w.state.Bundle()
-	if n := len(s.published); n == 0 || string(s.published[n-1].bundle) != string(bundle) {
+	if n := len(s.published); n == 0 || !bytes.Equal(s.published[n-1].bundle, bundle) {
 		s.published = append(s.published, publication{w.now, bundle})
 	}
 	if s.secret == nil {

@@ -112,7 +112,8 @@ func Advance(s State, seen Seen, now time.Time, p Policy) (next State, changed b
 		}
 		changed = changed || did
 	}
-	return next, changed, next.wake(now, seen, p), nil
+	wake = next.wake(now, seen, p)
+	return next, changed, wake, nil
 }
 
 func (s State) clone() State {

@@ -240,7 +240,7 @@ func TestWake(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			policy := Policy{Life: time.Duration(20+random.IntN(400)) * day, Overlap: day}
 			now := start
-			s, _, wake := advance(t, State{}, Seen{}, now, policy)
+			s, _, _ := advance(t, State{}, Seen{}, now, policy)
 			for range 60 {
 				seen := Seen{Published: certs.Digest(s.Bundle()), Served: map[string]bool{}}
 				for _, c := range s.Trusted() {
@@ -249,6 +249,7 @@ func TestWake(t *testing.T) {
 				// What is seen may make something due at once. From then on it stays the same.
 				s, _, _ = advance(t, s, seen, now, policy)
 				var changed bool
+				var wake time.Time
 				if s, changed, wake = advance(t, s, seen, now, policy); changed {
 					seen.Published = certs.Digest(s.Bundle())
 					s, _, wake = advance(t, s, seen, now, policy)
