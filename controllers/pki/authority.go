@@ -22,7 +22,7 @@ import (
 
 const (
 	// SecretName is the Secret with the operator's CA, in the operator's namespace.
-	SecretName = "flight-operator-ca" //nolint:gosec // a name, no secret
+	SecretName = "flight-operator-ca"
 	// AnnotationRotate on that Secret has the CA replaced each time that it gets another value.
 	AnnotationRotate = "flightoperator.dev/rotate-ca"
 )
@@ -110,15 +110,19 @@ func NewAuthority(o Options) (*Authority, error) {
 // NeedLeaderElection says that only the leader runs it.
 func (a *Authority) NeedLeaderElection() bool { return true }
 
-// Start calls Sync until ctx ends. What goes wrong is logged and tried again; it ends no manager.
+// Start calls Sync until ctx ends. What goes wrong is logged, once as long as it stays the same, and tried again; it ends no manager.
 func (a *Authority) Start(ctx context.Context) error {
+	logged := ""
 	for {
 		wake, err := a.Sync(ctx)
 		wait := max(retryInterval, wake.Sub(a.o.Now().Round(0)))
-		if err != nil {
+		if err == nil {
+			logged = ""
+		} else {
 			wait = retryInterval
-			if ctx.Err() == nil {
+			if text := err.Error(); text != logged && ctx.Err() == nil {
 				log.FromContext(ctx).Error(err, "the operator's CA could not be looked after")
+				logged = text
 			}
 		}
 		select {
