@@ -15,8 +15,8 @@ type seen struct {
 	err error
 }
 
-// watch follows a file until the test ends.
-func watch(t *testing.T, path string) <-chan seen {
+// follow watches a file until the test ends.
+func follow(t *testing.T, path string) <-chan seen {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	calls, done := make(chan seen, 100), make(chan struct{})
@@ -61,7 +61,7 @@ func write(t *testing.T, path, data string) {
 func TestWatchSeesAFileReplacedAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
 	write(t, path, "one")
-	calls := watch(t, path)
+	calls := follow(t, path)
 	if c := <-calls; c.raw != "one" || c.err != nil {
 		t.Fatalf("the first call was %+v, want the content as it is", c)
 	}
@@ -78,7 +78,7 @@ func TestWatchSeesAFileReplacedAtOnce(t *testing.T) {
 func TestWatchSeesAFileWrittenInPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
 	write(t, path, "one")
-	calls := watch(t, path)
+	calls := follow(t, path)
 	until(t, calls, "one", content("one"))
 	write(t, path, "two")
 	until(t, calls, "two", content("two"))
@@ -107,7 +107,7 @@ func TestWatchFollowsAConfigMapVolume(t *testing.T) {
 	if err := os.Symlink(filepath.Join("..data", FileName), path); err != nil {
 		t.Fatal(err)
 	}
-	calls := watch(t, path)
+	calls := follow(t, path)
 	until(t, calls, "one", content("one"))
 	project("..2024_02", "two")
 	if err := os.RemoveAll(filepath.Join(dir, "..2024_01")); err != nil {
@@ -120,7 +120,7 @@ func TestWatchFollowsAConfigMapVolume(t *testing.T) {
 
 func TestWatchSeesAFileVanishAndComeBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
-	calls := watch(t, path)
+	calls := follow(t, path)
 	until(t, calls, "that there is none", missing)
 	write(t, path, "one")
 	until(t, calls, "one", content("one"))
@@ -136,7 +136,7 @@ func TestWatchTellsAChangeOnce(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, FileName)
 	write(t, path, "one")
-	calls := watch(t, path)
+	calls := follow(t, path)
 	until(t, calls, "one", content("one"))
 	write(t, path, "one")
 	write(t, filepath.Join(dir, "another"), "two")
@@ -157,7 +157,7 @@ func TestWatchSeesAChangeInABusyFolder(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, FileName)
 	write(t, path, "one")
-	calls := watch(t, path)
+	calls := follow(t, path)
 	until(t, calls, "one", content("one"))
 	busy, stop := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
