@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // TLS is where a server finds its certificate, and whom it asks for one. Whether there is any is fixed for the life of a process; all that
@@ -130,6 +131,11 @@ func (t *TLS) validate(at *field.Path) (errs field.ErrorList) {
 	versions := []v1alpha1.TLSVersion{v1alpha1.TLS12, v1alpha1.TLS13}
 	if !slices.Contains(versions, t.MinVersion) {
 		errs = append(errs, field.NotSupported(at.Child("minVersion"), t.MinVersion, versions))
+	}
+	if t.OperatorCA != "" {
+		if _, err := certs.ParseBundle([]byte(t.OperatorCA)); err != nil {
+			errs = append(errs, field.Invalid(at.Child("operatorCA"), field.OmitValueType{}, err.Error()))
+		}
 	}
 	if ca := t.ClientCA; ca != nil {
 		absolute(at.Child("clientCA", "file"), ca.File)

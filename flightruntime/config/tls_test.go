@@ -12,6 +12,20 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 )
 
+// caPEM is a CA of the operator.
+const caPEM = `-----BEGIN CERTIFICATE-----
+MIIBfjCCASOgAwIBAgIUdWp6b9ETO8Jy7RF3v7a8f0xrFVMwCgYIKoZIzj0EAwIw
+EzERMA8GA1UEAwwIb3BlcmF0b3IwIBcNMjYxMTI4MTMzOTU1WhgPMjEyNjExMDQx
+MzM5NTVaMBMxETAPBgNVBAMMCG9wZXJhdG9yMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEWfzcxIBHAfkZUDWe4WMA6d5JWNQ140m0o5i/1RSLvX0Uovt4xSJSzHTZ
+CkrbQ60neBTN7koNu/azs1xeCPQUYKNTMFEwHQYDVR0OBBYEFB5dFrUO/t9jNCAP
+/FWs2Eo+RcOIMB8GA1UdIwQYMBaAFB5dFrUO/t9jNCAP/FWs2Eo+RcOIMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAMyQQS2WEPEhe0lWdxxQAHkj
+eqrkZSA8v2UJgfa2RHLXAiEA4BiY3DJzQoMm4xrA1EW2D7R7P5/jh5xxd4rRaJMf
+uWc=
+-----END CERTIFICATE-----
+`
+
 func withTLS(t v1alpha1.TLS) *v1alpha1.FlightServer {
 	fs := flightServer()
 	fs.Spec.TLS = &t
@@ -20,8 +34,8 @@ func withTLS(t v1alpha1.TLS) *v1alpha1.FlightServer {
 
 func TestRenderTLS(t *testing.T) {
 	refs := present
-	refs.ServerNames, refs.OperatorCA = []string{"taxi.data.svc"}, "PEM"
-	base := TLS{CertFile: "/var/lib/flight/tls/tls.crt", KeyFile: "/var/lib/flight/tls/tls.key", Names: []string{"taxi.data.svc"}, MinVersion: "TLS12", OperatorCA: "PEM"}
+	refs.ServerNames, refs.OperatorCA = []string{"taxi.data.svc"}, caPEM
+	base := TLS{CertFile: "/var/lib/flight/tls/tls.crt", KeyFile: "/var/lib/flight/tls/tls.key", Names: []string{"taxi.data.svc"}, MinVersion: "TLS12", OperatorCA: caPEM}
 	secret := &v1alpha1.LocalReference{Name: "cert"}
 	for _, tt := range []struct {
 		name   string
@@ -34,12 +48,15 @@ func TestRenderTLS(t *testing.T) {
 		{"the operator's CA", v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}}, "taxi-tls", func(*TLS) {}},
 		{"TLS 1.3", v1alpha1.TLS{SecretRef: secret, MinVersion: "TLS13"}, "cert", func(c *TLS) { c.MinVersion = "TLS13" }},
 		{
-			"clients' certificates", v1alpha1.TLS{SecretRef: secret, ClientCA: &v1alpha1.ClientCA{SecretRef: &v1alpha1.KeyReference{Name: "clients"}}}, "cert",
+			"clients' certificates",
+			v1alpha1.TLS{SecretRef: secret, ClientCA: &v1alpha1.ClientCA{SecretRef: &v1alpha1.KeyReference{Name: "clients"}}},
+			"cert",
 			func(c *TLS) { c.ClientCA = &ClientCA{File: "/var/lib/flight/client-ca/ca.crt", Mode: "Required"} },
 		},
 		{
 			"clients' certificates, if they have any",
-			v1alpha1.TLS{SecretRef: secret, ClientCA: &v1alpha1.ClientCA{ConfigMapRef: &v1alpha1.KeyReference{Name: "clients", Key: "bundle"}, Mode: "Optional"}}, "cert",
+			v1alpha1.TLS{SecretRef: secret, ClientCA: &v1alpha1.ClientCA{ConfigMapRef: &v1alpha1.KeyReference{Name: "clients", Key: "bundle"}, Mode: "Optional"}},
+			"cert",
 			func(c *TLS) { c.ClientCA = &ClientCA{File: "/var/lib/flight/client-ca/ca.crt", Mode: "Optional"} },
 		},
 	} {
@@ -96,6 +113,7 @@ func TestValidateTLS(t *testing.T) {
 		{"a relative certificate", "tls.certFile", func(t *TLS) { t.CertFile = "tls.crt" }},
 		{"no key", "tls.keyFile", func(t *TLS) { t.KeyFile = "" }},
 		{"no version", "tls.minVersion", func(t *TLS) { t.MinVersion = "" }},
+		{"an operator's CA that is none", "tls.operatorCA", func(t *TLS) { t.OperatorCA = "PEM" }},
 		{"a relative bundle", "tls.clientCA.file", func(t *TLS) { t.ClientCA = &ClientCA{File: "ca.crt", Mode: "Required"} }},
 		{"an unknown mode", "tls.clientCA.mode", func(t *TLS) { t.ClientCA = &ClientCA{File: "/ca.crt", Mode: "Perhaps"} }},
 	} {
