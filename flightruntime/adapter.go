@@ -136,6 +136,9 @@ func (a *adapter) reader(stream wire.MessageReceiver) *DataReader {
 }
 
 func (a *adapter) DoAction(action *flight.Action, stream flight.FlightService_DoActionServer) error {
+	if err := mayAct(CallOf(stream.Context()), action.GetType()); err != nil {
+		return err
+	}
 	results := a.service.DoAction(stream.Context(), action)
 	// C++ clients wait for the headers before they hand the call to their caller.
 	if err := stream.SendHeader(metadata.MD{}); err != nil {

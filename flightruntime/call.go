@@ -2,21 +2,20 @@ package flightruntime
 
 import (
 	"context"
-	"crypto/x509"
 	"sync"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 )
 
 // Call is what a service knows of a running call: pyarrow's ServerCallContext. It is safe for use by several goroutines.
 type Call struct {
-	ctx     context.Context
-	method  Method
-	headers metadata.MD
-	basic   basicIdentity // of before the service sees the call, by one goroutine
+	ctx      context.Context
+	method   Method
+	headers  metadata.MD
+	operator bool
+	basic    basicIdentity // of before the service sees the call, by one goroutine
 
 	mu         sync.Mutex
 	identity   string
@@ -32,9 +31,9 @@ func CallOf(ctx context.Context) *Call {
 }
 
 // newCall is the call of a gRPC stream's context, which the returned context knows.
-func newCall(ctx context.Context, method Method) (*Call, context.Context) {
+func newCall(ctx context.Context, method Method, who caller) (*Call, context.Context) {
 	headers, _ := metadata.FromIncomingContext(ctx)
-	c := &Call{method: method, headers: headers, identity: tlsIdentity(ctx)}
+	c := &Call{method: method, headers: headers, identity: who.identity, operator: who.operator}
 	ctx = context.WithValue(ctx, callKey{}, c)
 	c.ctx = ctx
 	return c, ctx
@@ -58,6 +57,10 @@ func (c *Call) PeerIdentity() string {
 	defer c.mu.Unlock()
 	return c.identity
 }
+
+// IsOperator is true where the operator calls, which its certificate proves (ServerOptions.TLSSource). It may ask by DoAction how the server
+// fares, no more. The auth handler does not see it, but middleware does: one that authenticates is to let it pass. False on a nil Call.
+func (c *Call) IsOperator() bool { return c != nil && c.operator }
 
 // SetPeerIdentity says who calls: for middleware that authenticates.
 func (c *Call) SetPeerIdentity(identity string) {
@@ -106,30 +109,4 @@ func (c *Call) AddTrailer(key string, values ...string) error {
 		return err
 	}
 	return grpc.SetTrailer(c.ctx, md)
-}
-
-// tlsIdentity is whom a verified client certificate names: its first URI, DNS name or e-mail address, or else its common name.
-func tlsIdentity(ctx context.Context) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return ""
-	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 {
-		return ""
-	}
-	return identityOf(info.State.VerifiedChains[0][0])
-}
-
-func identityOf(c *x509.Certificate) string {
-	switch {
-	case len(c.URIs) > 0:
-		return c.URIs[0].String()
-	case len(c.DNSNames) > 0:
-		return c.DNSNames[0]
-	case len(c.EmailAddresses) > 0:
-		return c.EmailAddresses[0]
-	default:
-		return c.Subject.CommonName
-	}
 }

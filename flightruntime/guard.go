@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
 
@@ -39,6 +40,7 @@ type callGuard struct {
 	calls      *callCounter
 	log        *slog.Logger
 	observe    func(method string, err error, took time.Duration)
+	peers      *certs.Source // nil where there is none
 	auth       ServerAuthHandler
 	middleware []NamedServerMiddleware
 	stall      time.Duration
@@ -60,15 +62,27 @@ func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 
 func (g callGuard) run(ctx context.Context, fullMethod string, handle func(context.Context) error) error {
 	method, isFlight := strings.CutPrefix(fullMethod, flightMethods)
+	who, refused := admitted(ctx, g.peers, Method(method))
 	if !isFlight {
+		if refused != nil {
+			return refused
+		}
 		return refusal(ctx, g.guarded(ctx, fullMethod, func() error { return handle(ctx) }))
 	}
 	start := time.Now()
-	g.calls.n.Add(1)
-	counted := sync.OnceFunc(func() { g.calls.n.Add(-1) })
+	counted := func() {}
+	if !who.operator {
+		g.calls.n.Add(1)
+		counted = sync.OnceFunc(func() { g.calls.n.Add(-1) })
+	}
 	defer counted()
-	call, ctx := newCall(ctx, Method(method))
-	err := g.through(ctx, call, handle)
+	call, ctx := newCall(ctx, Method(method), who)
+	err := refused
+	if err == nil {
+		err = g.through(ctx, call, handle)
+	} else {
+		err = g.conclude(ctx, call, err)
+	}
 	if trailers := extraInfoTrailers(err); trailers != nil {
 		_ = grpc.SetTrailer(ctx, trailers) // the error goes without its extra info where the client is gone
 	}

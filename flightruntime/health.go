@@ -1,6 +1,10 @@
 package flightruntime
 
-import "time"
+import (
+	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
+)
 
 // Names of the actions that the bundled server answers.
 const (
@@ -38,6 +42,22 @@ type CertificateHealth struct {
 	// Reason and Message say why a newer certificate, or newer CA certificates, are not served, and the mend.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+}
+
+// CertificateHealthOf is how a server's TLS fares, for the answer to HealthCheck; nil without a source.
+func CertificateHealthOf(source *certs.Source) *CertificateHealth {
+	if source == nil {
+		return nil
+	}
+	state := source.State()
+	h := &CertificateHealth{ClientCADigest: state.ClientCADigest}
+	if c := state.Certificate; c != nil {
+		h.Fingerprint, h.Digest, h.NotAfter = certs.Fingerprint(c.Leaf), c.Digest, c.Leaf.NotAfter.UTC()
+	}
+	if p := state.Problem; p != nil {
+		h.Reason, h.Message = string(p.Reason), p.Message
+	}
+	return h
 }
 
 // HealthStatus says whether a server serves.

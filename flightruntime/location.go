@@ -94,6 +94,9 @@ func ForGRPCUnix(path string) Location {
 // Scheme is how the server is spoken to.
 func (l Location) Scheme() Scheme { return l.scheme }
 
+// Host is the host's name or address; empty of a location that has none.
+func (l Location) Host() string { return l.host }
+
 // Port is the TCP port; 0 of a location that has none.
 func (l Location) Port() uint16 { return l.port }
 

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
@@ -28,6 +29,9 @@ import (
 type ServerOptions struct {
 	// TLS is how a server at a grpc+tls location proves who it is, and whom it asks to. ServerTLS makes one of PEM files.
 	TLS *tls.Config
+	// TLSSource, in place of TLS, is the same by files that are followed as they change; certs.Follow makes one. It also says of each call, by
+	// what is in force then, who the peer is and whether it is still to be let in.
+	TLSSource *certs.Source
 	// Auth, if set, authenticates callers by handshake and token.
 	Auth ServerAuthHandler
 	// Middleware follows each call, the first outermost.
@@ -40,6 +44,9 @@ type ServerOptions struct {
 	MaxStreams uint32
 	// MaxCallDuration ends calls that take longer, also where a client does not read. 0 means no bound.
 	MaxCallDuration time.Duration
+	// MaxConnectionAge is how long a connection takes new calls; those that are running go on to their end. Then clients connect anew, and see
+	// the certificate of that time. 0 means no bound. gRPC varies it by a tenth, so that not all clients come at once.
+	MaxConnectionAge time.Duration
 	// StallTimeout ends calls whose client reads nothing for so long while there is something to read. 0 means 2 minutes, less than 0 no
 	// bound.
 	StallTimeout time.Duration
@@ -139,9 +146,11 @@ func (o ServerOptions) withDefaults() ServerOptions {
 // check refuses options that do not go with the location.
 func (o ServerOptions) check(l Location) error {
 	switch {
-	case l.scheme == SchemeTLS && o.TLS == nil:
-		return fmt.Errorf("listen at %s: TLS needs a certificate and its key: set ServerOptions.TLS", l)
-	case l.scheme != SchemeTLS && o.TLS != nil:
+	case o.TLS != nil && o.TLSSource != nil:
+		return fmt.Errorf("listen at %s: set one of ServerOptions.TLS and ServerOptions.TLSSource", l)
+	case l.scheme == SchemeTLS && o.TLS == nil && o.TLSSource == nil:
+		return fmt.Errorf("listen at %s: TLS needs a certificate and its key: set ServerOptions.TLS or ServerOptions.TLSSource", l)
+	case l.scheme != SchemeTLS && (o.TLS != nil || o.TLSSource != nil):
 		return fmt.Errorf("listen at %s: there is a TLS configuration: use a location of the scheme grpc+tls", l)
 	case l.scheme == SchemeTCP && o.InsecureAuth != AllowInsecureAuth && o.takesCredentials():
 		return fmt.Errorf("listen at %s: authentication without TLS shows passwords and tokens to whoever listens on the way: "+
@@ -161,7 +170,9 @@ func (o ServerOptions) takesCredentials() bool {
 }
 
 func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
-	guard := callGuard{calls: calls, log: o.Logger, observe: o.Observer, auth: o.Auth, middleware: o.Middleware, stall: o.StallTimeout}
+	guard := callGuard{
+		calls: calls, log: o.Logger, observe: o.Observer, peers: o.TLSSource, auth: o.Auth, middleware: o.Middleware, stall: o.StallTimeout,
+	}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()),
 		grpc.MaxRecvMsgSize(o.MaxMessageBytes),
@@ -171,13 +182,18 @@ func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
 		grpc.WriteBufferSize(writeBuffer),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: serverPingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: serverPing, Timeout: serverPingTimeout, MaxConnectionAge: o.MaxConnectionAge, // and no MaxConnectionAgeGrace: calls go on
+		}),
 		grpc.InTapHandle(boundCalls(o.MaxCallDuration)),
 		grpc.ChainUnaryInterceptor(guard.unary),
 		grpc.ChainStreamInterceptor(guard.stream),
 	}
-	if o.TLS != nil {
+	switch {
+	case o.TLS != nil:
 		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
+	case o.TLSSource != nil:
+		options = append(options, grpc.Creds(credentials.NewTLS(o.TLSSource.TLSConfig())))
 	}
 	return options
 }
@@ -185,7 +201,7 @@ func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
 // Location is where the server listens, with the port that it got.
 func (s *Server) Location() Location { return s.location }
 
-// ActiveCalls counts the Flight calls that are running.
+// ActiveCalls counts the Flight calls that are running, without the operator's.
 func (s *Server) ActiveCalls() int { return s.calls.active() }
 
 // SetServing tells gRPC health clients whether the server serves; until the first call it does.

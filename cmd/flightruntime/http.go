@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // longestFirstLoad is how long a server waits for its datasets before it takes calls all the same: what is read by then is not to wait
@@ -17,11 +18,15 @@ import (
 const longestFirstLoad = 30 * time.Second
 
 // readiness tells whether a server wants calls.
-type readiness struct{ loaded, draining atomic.Bool }
+type readiness struct {
+	loaded, draining atomic.Bool
+	tls              *certs.Source // nil: plain text
+}
 
-// newReadiness is ready once each dataset of the catalog has been read or could not be, and no later than longestFirstLoad from now.
-func newReadiness(ctx context.Context, c *catalog.Catalog) *readiness {
-	r := &readiness{}
+// newReadiness is ready once each dataset of the catalog has been read or could not be, and no later than longestFirstLoad from now; with TLS,
+// not without a certificate.
+func newReadiness(ctx context.Context, c *catalog.Catalog, tls *certs.Source) *readiness {
+	r := &readiness{tls: tls}
 	go func() {
 		bound, cancel := context.WithTimeout(ctx, longestFirstLoad)
 		defer cancel()
@@ -40,8 +45,24 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	case !r.loaded.Load():
 		http.Error(w, "datasets are being read for the first time", http.StatusServiceUnavailable)
 	default:
+		if why := r.withoutCertificate(); why != "" {
+			http.Error(w, "there is no certificate to present: "+why, http.StatusServiceUnavailable)
+			return
+		}
 		fmt.Fprintln(w, "ok")
 	}
+}
+
+// withoutCertificate says why no handshake can succeed; empty if one can.
+func (r *readiness) withoutCertificate() string {
+	if r.tls == nil {
+		return ""
+	}
+	state := r.tls.State()
+	if state.Certificate != nil || state.Problem == nil {
+		return ""
+	}
+	return state.Problem.Message
 }
 
 // serveHTTP answers until ctx is done.

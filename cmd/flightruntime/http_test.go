@@ -33,7 +33,7 @@ func TestReadiness(t *testing.T) {
 	c := catalog.New(slog.New(slog.DiscardHandler))
 	defer c.Close()
 	c.Apply([]config.Dataset{{Name: "gone", Format: "CSV", Missing: "create it"}})
-	ready := newReadiness(t.Context(), c)
+	ready := newReadiness(t.Context(), c, nil)
 	for code, _ := get(ready); code != http.StatusOK; code, _ = get(ready) {
 		select { // one dataset that cannot be read keeps nobody from the others
 		case <-t.Context().Done():

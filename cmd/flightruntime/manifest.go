@@ -26,37 +26,50 @@ import (
 type manifest struct {
 	serverName string
 	claims     map[string]string // claim -> folder
-	dir        string            // the ConfigMaps' files, one folder for each ConfigMap in each version
+	secrets    map[string]string // Secret -> folder, of those that are not in the manifests
+	dir        string            // the files of ConfigMaps and Secrets, one folder for each in each version; nobody else can read it
 }
 
 func newManifest(f serveFlags) (*manifest, error) {
-	m := &manifest{serverName: f.serverName, claims: map[string]string{}}
-	for claim, dir := range f.volumes {
-		absolute, err := filepath.Abs(dir)
-		if err != nil {
-			return nil, fmt.Errorf("--volume %s=%s: %w", claim, dir, err)
-		}
-		if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("--volume %s=%s: there is no such folder", claim, dir)
-		}
-		m.claims[claim] = absolute
-	}
+	m := &manifest{serverName: f.serverName}
 	var err error
+	if m.claims, err = folders("--volume", f.volumes); err != nil {
+		return nil, err
+	}
+	if m.secrets, err = folders("--secret", f.secrets); err != nil {
+		return nil, err
+	}
 	if m.dir, err = os.MkdirTemp("", "flightruntime-"); err != nil {
-		return nil, fmt.Errorf("make a folder for ConfigMaps: %w", err)
+		return nil, fmt.Errorf("make a folder for ConfigMaps and Secrets: %w", err)
 	}
 	return m, nil
+}
+
+// folders are the values of a flag NAME=DIR, as absolute paths.
+func folders(flag string, values map[string]string) (map[string]string, error) {
+	absolute := map[string]string{}
+	for name, dir := range values {
+		path, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s=%s: %w", flag, name, dir, err)
+		}
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("%s %s=%s: there is no such folder", flag, name, dir)
+		}
+		absolute[name] = path
+	}
+	return absolute, nil
 }
 
 func (m *manifest) close() { _ = os.RemoveAll(m.dir) }
 
 // render is the configuration that the operator would render, and its bytes.
 func (m *manifest) render(raw []byte) (*config.Config, []byte, error) {
-	fs, configMaps, err := parseManifests(raw, m.serverName)
+	fs, found, err := parseManifests(raw, m.serverName)
 	if err != nil {
 		return nil, nil, err
 	}
-	refs, err := m.references(fs, configMaps)
+	refs, err := m.references(fs, found)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,10 +84,23 @@ func (m *manifest) render(raw []byte) (*config.Config, []byte, error) {
 	return c, rendered, err
 }
 
-// parseManifests finds the FlightServer and the ConfigMaps of its namespace among YAML documents, and passes over what else there is.
-func parseManifests(raw []byte, serverName string) (*v1alpha1.FlightServer, map[string]*corev1.ConfigMap, error) {
+// objects are what a FlightServer may name, of its namespace.
+type objects struct {
+	configMaps map[string]*corev1.ConfigMap
+	secrets    map[string]*corev1.Secret
+}
+
+// parseManifests finds the FlightServer and the ConfigMaps and Secrets of its namespace among YAML documents, and passes over what else there
+// is.
+func parseManifests(raw []byte, serverName string) (*v1alpha1.FlightServer, objects, error) {
 	servers := map[string]*v1alpha1.FlightServer{}
-	configMaps := map[string]map[string]*corev1.ConfigMap{} // namespace -> name
+	namespaces := map[string]objects{}
+	in := func(namespace string) objects {
+		if namespaces[namespace].secrets == nil {
+			namespaces[namespace] = objects{map[string]*corev1.ConfigMap{}, map[string]*corev1.Secret{}}
+		}
+		return namespaces[namespace]
+	}
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(raw)))
 	for n := 1; ; n++ {
 		document, err := documents.Read()
@@ -82,38 +108,41 @@ func parseManifests(raw []byte, serverName string) (*v1alpha1.FlightServer, map[
 			break
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("document %d: %w", n, err)
+			return nil, objects{}, fmt.Errorf("document %d: %w", n, err)
 		}
 		var kind metav1.TypeMeta
 		if err := yaml.Unmarshal(document, &kind); err != nil {
-			return nil, nil, fmt.Errorf("document %d is not a manifest: %w", n, err)
+			return nil, objects{}, fmt.Errorf("document %d is not a manifest: %w", n, err)
 		}
 		switch kind.GroupVersionKind() {
 		case v1alpha1.GroupVersion.WithKind(v1alpha1.Kind):
 			fs := &v1alpha1.FlightServer{}
 			if err := yaml.UnmarshalStrict(document, fs); err != nil {
-				return nil, nil, fmt.Errorf("document %d: not a FlightServer: %w", n, err)
+				return nil, objects{}, fmt.Errorf("document %d: not a FlightServer: %w", n, err)
 			}
 			if other := servers[fs.Name]; other != nil && other.Namespace != fs.Namespace {
-				return nil, nil, fmt.Errorf("document %d: FlightServer %q is in namespace %q, and in %q before: name them differently", n, fs.Name, fs.Namespace, other.Namespace)
+				return nil, objects{}, fmt.Errorf("document %d: FlightServer %q is in namespace %q, and in %q before: name them differently", n, fs.Name, fs.Namespace, other.Namespace)
 			}
 			servers[fs.Name] = fs
 		case corev1.SchemeGroupVersion.WithKind("ConfigMap"):
 			cm := &corev1.ConfigMap{}
 			if err := yaml.UnmarshalStrict(document, cm); err != nil {
-				return nil, nil, fmt.Errorf("document %d: not a ConfigMap: %w", n, err)
+				return nil, objects{}, fmt.Errorf("document %d: not a ConfigMap: %w", n, err)
 			}
-			if configMaps[cm.Namespace] == nil {
-				configMaps[cm.Namespace] = map[string]*corev1.ConfigMap{}
+			in(cm.Namespace).configMaps[cm.Name] = cm
+		case corev1.SchemeGroupVersion.WithKind("Secret"):
+			secret := &corev1.Secret{}
+			if err := yaml.UnmarshalStrict(document, secret); err != nil {
+				return nil, objects{}, fmt.Errorf("document %d: not a Secret: %w", n, err)
 			}
-			configMaps[cm.Namespace][cm.Name] = cm
+			in(secret.Namespace).secrets[secret.Name] = secret
 		}
 	}
 	fs, err := choose(servers, serverName)
 	if err != nil {
-		return nil, nil, err
+		return nil, objects{}, err
 	}
-	return fs, configMaps[fs.Namespace], nil
+	return fs, in(fs.Namespace), nil
 }
 
 func choose(servers map[string]*v1alpha1.FlightServer, name string) (*v1alpha1.FlightServer, error) {
@@ -131,8 +160,9 @@ func choose(servers map[string]*v1alpha1.FlightServer, name string) (*v1alpha1.F
 	return servers[names[0]], nil
 }
 
-// references finds what the FlightServer names: ConfigMaps in the manifests, written out as a pod would see them, claims in --volume.
-func (m *manifest) references(fs *v1alpha1.FlightServer, configMaps map[string]*corev1.ConfigMap) (config.References, error) {
+// references finds what the FlightServer names: ConfigMaps in the manifests, written out as a pod would see them, Secrets there or in
+// --secret, claims in --volume.
+func (m *manifest) references(fs *v1alpha1.FlightServer, found objects) (config.References, error) {
 	dirs := map[string]string{}
 	refs := config.References{
 		ConfigMaps: map[string]map[string]string{},
@@ -142,23 +172,19 @@ func (m *manifest) references(fs *v1alpha1.FlightServer, configMaps map[string]*
 			Claim:     func(name string) string { return m.claims[name] },
 		},
 	}
+	if err := m.tlsReferences(fs, found, &refs.Dirs); err != nil {
+		return refs, err
+	}
 	names, claims := config.Names(fs)
 	for _, name := range names {
-		cm := configMaps[name]
+		cm := found.configMaps[name]
 		if cm == nil {
 			continue
 		}
-		content, err := json.Marshal(cm)
-		if err != nil {
+		var err error
+		if dirs[name], refs.ConfigMaps[name], err = m.writeConfigMap(cm); err != nil {
 			return refs, err
 		}
-		// By its content: a ConfigMap that stays what it is keeps its folder, and so its place in the configuration.
-		dirs[name] = filepath.Join(m.dir, config.Digest(content))
-		keys, err := writeConfigMap(cm, dirs[name])
-		if err != nil {
-			return refs, err
-		}
-		refs.ConfigMaps[name] = keys
 	}
 	for _, name := range claims {
 		if m.claims[name] == "" {
@@ -169,23 +195,97 @@ func (m *manifest) references(fs *v1alpha1.FlightServer, configMaps map[string]*
 	return refs, nil
 }
 
-func writeConfigMap(cm *corev1.ConfigMap, dir string) (digests map[string]string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+// tlsReferences says where the files of spec.tls are.
+func (m *manifest) tlsReferences(fs *v1alpha1.FlightServer, found objects, dirs *config.Dirs) error {
+	t := fs.Spec.TLS
+	switch {
+	case t == nil:
+		return nil
+	case t.Certificate != nil:
+		return needsOperator(fs, "certificate")
+	case t.OperatorCA != nil:
+		return needsOperator(fs, "operatorCA")
 	}
-	digests = map[string]string{}
-	write := func(key string, data []byte) error {
-		if filepath.Base(key) != key {
-			return fmt.Errorf("ConfigMap %s: %q is not a key", cm.Name, key)
+	var dir, caFile string
+	var err error
+	if t.SecretRef != nil {
+		if dir, err = m.secretDir(fs, t.SecretRef.Name, found); err != nil {
+			return err
 		}
-		digests[key] = config.Digest(data)
-		return os.WriteFile(filepath.Join(dir, key), data, 0o600)
 	}
-	for key, data := range cm.Data {
-		err = errors.Join(err, write(key, []byte(data)))
+	if ca := t.ClientCA; ca != nil {
+		kind, name, key := config.ClientCAKey(ca)
+		var caDir string
+		switch cm := found.configMaps[name]; {
+		case kind == "Secret":
+			caDir, err = m.secretDir(fs, name, found)
+		case kind == "ConfigMap" && cm == nil:
+			err = fmt.Errorf("FlightServer %s names the ConfigMap %q in spec.tls.clientCA: add it to the file", fs.Name, name)
+		case kind == "ConfigMap":
+			caDir, _, err = m.writeConfigMap(cm)
+		}
+		if err != nil {
+			return err
+		}
+		caFile = filepath.Join(caDir, key)
 	}
-	for key, data := range cm.BinaryData {
-		err = errors.Join(err, write(key, data))
+	dirs.TLS = func(string) string { return dir }
+	dirs.ClientCA = func(*v1alpha1.ClientCA) string { return caFile }
+	return nil
+}
+
+func needsOperator(fs *v1alpha1.FlightServer, member string) error {
+	return fmt.Errorf("FlightServer %s: spec.tls.%s needs the operator, and there is none here: use spec.tls.secretRef, with a Secret in the file or --secret NAME=DIR", fs.Name, member)
+}
+
+// secretDir is the folder with a file for each key of a Secret.
+func (m *manifest) secretDir(fs *v1alpha1.FlightServer, name string, found objects) (string, error) {
+	if dir := m.secrets[name]; dir != "" {
+		return dir, nil
 	}
-	return digests, err
+	secret := found.secrets[name]
+	if secret == nil {
+		return "", fmt.Errorf("FlightServer %s names the Secret %q: add it to the file, or say which folder stands for it with --secret %s=DIR", fs.Name, name, name)
+	}
+	data := maps.Clone(secret.Data)
+	if data == nil {
+		data = map[string][]byte{}
+	}
+	for key, text := range secret.StringData { // it has precedence, as in a cluster
+		data[key] = []byte(text)
+	}
+	return m.write("Secret "+name, data)
+}
+
+func (m *manifest) writeConfigMap(cm *corev1.ConfigMap) (dir string, digests map[string]string, err error) {
+	data, digests := map[string][]byte{}, map[string]string{}
+	for key, text := range cm.Data {
+		data[key] = []byte(text)
+	}
+	maps.Copy(data, cm.BinaryData)
+	for key, value := range data {
+		digests[key] = config.Digest(value)
+	}
+	dir, err = m.write("ConfigMap "+cm.Name, data)
+	return dir, digests, err
+}
+
+// write makes a folder with a file for each key, by name and content: what stays as it is keeps its folder, and so its place in the
+// configuration.
+func (m *manifest) write(object string, data map[string][]byte) (dir string, err error) {
+	content, err := json.Marshal(data)
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(m.dir, config.Digest(append([]byte(object+"\n"), content...)))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	for key, value := range data {
+		if filepath.Base(key) != key {
+			return "", fmt.Errorf("%s: %q is not a key", object, key)
+		}
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, key), value, 0o600))
+	}
+	return dir, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc/status"
 
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
 
@@ -28,6 +29,9 @@ func newMetrics(service *datasets.Service) *metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.calls, healthCollector{service})
 	return m
 }
+
+// addTLS tells of the server's TLS too.
+func (m *metrics) addTLS(source *certs.Source) { m.registry.MustRegister(tlsCollector{source}) }
 
 func (m *metrics) observe(method string, err error, took time.Duration) {
 	m.calls.WithLabelValues(method, status.Code(err).String()).Observe(took.Seconds())
@@ -64,4 +68,25 @@ func (c healthCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(datasetRead, float64(d.RefreshedAt.Unix()), d.Name)
 		}
 	}
+}
+
+var (
+	certificateEnd = prometheus.NewDesc("flight_certificate_not_after_timestamp_seconds", "When the certificate that is presented to clients ends.", nil, nil)
+	reloadFailures = prometheus.NewDesc("flight_certificate_reload_failures_total", "Times that something was wrong with the certificate, its key or the client CAs.", nil, nil)
+)
+
+// tlsCollector tells how a server's TLS fares.
+type tlsCollector struct{ source *certs.Source }
+
+func (c tlsCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- certificateEnd
+	descs <- reloadFailures
+}
+
+func (c tlsCollector) Collect(out chan<- prometheus.Metric) {
+	state := c.source.State()
+	if state.Certificate != nil {
+		out <- prometheus.MustNewConstMetric(certificateEnd, prometheus.GaugeValue, float64(state.Certificate.Leaf.NotAfter.Unix()))
+	}
+	out <- prometheus.MustNewConstMetric(reloadFailures, prometheus.CounterValue, float64(state.Failures))
 }

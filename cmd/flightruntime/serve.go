@@ -15,6 +15,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 	"github.com/flight-operator/flight-operator/flightruntime/session"
@@ -26,6 +27,7 @@ type serveFlags struct {
 	manifestFile string
 	serverName   string
 	volumes      map[string]string
+	secrets      map[string]string
 	listen       string
 	signingKeys  string
 	http         string
@@ -52,10 +54,11 @@ func serveCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.configFile, "config", "", "the configuration that the operator renders (runtime.yaml); it is followed as it changes")
-	flags.StringVarP(&f.manifestFile, "file", "f", "", "manifests: a FlightServer and the ConfigMaps that it names; the file is followed as it changes")
+	flags.StringVarP(&f.manifestFile, "file", "f", "", "manifests: a FlightServer and the ConfigMaps and Secrets that it names; the file is followed as it changes")
 	flags.StringVar(&f.serverName, "name", "", "with -f, the FlightServer to serve where the file holds several")
 	flags.StringToStringVar(&f.volumes, "volume", nil, "with -f, `CLAIM=DIR`: the folder that stands for a PersistentVolumeClaim; repeatable")
-	flags.StringVar(&f.listen, "listen", "grpc://0.0.0.0:8815", "where to listen; port 0 takes a free one")
+	flags.StringToStringVar(&f.secrets, "secret", nil, "with -f, `NAME=DIR`: the folder that stands for a Secret, with tls.crt and tls.key; it is followed as it changes; repeatable")
+	flags.StringVar(&f.listen, "listen", "grpc://0.0.0.0:8815", "where to listen; port 0 takes a free one. With TLS, grpc:// stands for grpc+tls://")
 	flags.StringVar(&f.signingKeys, "signing-keys", "", "`FILE` of the keys that tickets are signed with, a line each in base64, followed as it changes; replicas need the same. None: keys that live as long as the process")
 	flags.StringVar(&f.http, "http", "", "address of /metrics, /livez and /readyz in plain HTTP, for instance :8080; none if left out")
 	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "time between telling that no new calls are wanted and refusing them")
@@ -64,6 +67,7 @@ func serveCommand() *cobra.Command {
 	cmd.MarkFlagsOneRequired("config", "file")
 	cmd.MarkFlagsMutuallyExclusive("config", "file")
 	cmd.MarkFlagsMutuallyExclusive("config", "volume")
+	cmd.MarkFlagsMutuallyExclusive("config", "secret")
 	cmd.MarkFlagsMutuallyExclusive("config", "name")
 	return cmd
 }
@@ -115,10 +119,28 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	metrics := newMetrics(service)
-	server, err = flightruntime.NewServer(f.listen, service, flightruntime.ServerOptions{
-		MaxMessageBytes: int(first.Limits.MaxMessageBytes),
-		MaxStreams:      uint32(first.Limits.MaxStreams),
-		MaxCallDuration: first.Limits.MaxCallDuration.Duration,
+
+	// What watches the server, and lets it be watched, goes on until it is drained.
+	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer endBackground()
+	tlsSource, err := followTLS(background, first.TLS, log)
+	if err != nil {
+		return err
+	}
+	if tlsSource != nil {
+		service.SetTLS(tlsSource)
+		metrics.addTLS(tlsSource)
+	}
+	listen, err := listenAt(f.listen, tlsSource)
+	if err != nil {
+		return err
+	}
+	server, err = flightruntime.NewServer(listen, service, flightruntime.ServerOptions{
+		TLSSource:        tlsSource,
+		MaxMessageBytes:  int(first.Limits.MaxMessageBytes),
+		MaxStreams:       uint32(first.Limits.MaxStreams),
+		MaxCallDuration:  first.Limits.MaxCallDuration.Duration,
+		MaxConnectionAge: first.Limits.MaxConnectionAge.Duration,
 		Middleware: []flightruntime.NamedServerMiddleware{
 			{Name: "trace", Factory: flightruntime.ServerTraceContext()},
 			{Name: "session", Factory: session.New(session.Settings{Keys: service.Keys})},
@@ -130,17 +152,15 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	service.Load(first, raw)
-	ready := newReadiness(ctx, datasetsCatalog)
+	ready := newReadiness(ctx, datasetsCatalog, tlsSource)
 
-	// What watches the server, and lets it be watched, goes on until it is drained.
-	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(server.Serve)
 	if f.http != "" {
 		group.Go(func() error { return serveHTTP(background, f.http, metrics, ready) })
 	}
 	group.Go(func() error {
-		source.follow(background, service, log)
+		source.follow(background, service, tlsSource, log)
 		return nil
 	})
 	if f.signingKeys != "" {
@@ -196,11 +216,14 @@ func (s configSource) read() (*config.Config, []byte, error) {
 }
 
 // follow loads what the file becomes, until ctx is done. What cannot be read or breaks a rule leaves the last good configuration in place.
-func (s configSource) follow(ctx context.Context, service *datasets.Service, log *slog.Logger) {
+func (s configSource) follow(ctx context.Context, service *datasets.Service, tlsSource *certs.Source, log *slog.Logger) {
 	config.Watch(ctx, s.path, func(raw []byte, err error) {
 		if err == nil {
 			var c *config.Config
 			if c, raw, err = s.parse(raw); err == nil {
+				err = reloadTLS(tlsSource, c.TLS, log)
+			}
+			if err == nil {
 				if service.Load(c, raw) {
 					log.Info("configuration loaded", "configHash", config.Hash(raw), "datasets", len(c.Datasets))
 				}

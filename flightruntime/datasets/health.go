@@ -13,6 +13,7 @@ func (s *Service) Health() flightruntime.Health {
 		Status:        flightruntime.NotServing,
 		Version:       version.Version,
 		ActiveStreams: s.activeCalls(),
+		Certificate:   flightruntime.CertificateHealthOf(s.tls),
 		Datasets:      []flightruntime.DatasetHealth{},
 	}
 	loaded := s.loaded.Load()

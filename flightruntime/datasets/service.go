@@ -9,6 +9,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/signing"
 )
@@ -23,6 +24,7 @@ type Service struct {
 	landings    *landings
 	now         func() time.Time
 
+	tls      *certs.Source
 	keys     atomic.Pointer[signing.Keyring]
 	loaded   atomic.Pointer[loadedConfig]
 	draining atomic.Bool
@@ -37,7 +39,7 @@ type loadedConfig struct {
 }
 
 // New makes a service over a catalog, which stays the caller's to close. activeCalls counts the calls that are running, that of the
-// caller of HealthCheck among them. Until SetKeys, tickets are signed with keys that live as long as the process.
+// caller of HealthCheck among them, but no call of the operator's. Until SetKeys, tickets are signed with keys that live as long as the process.
 func New(c *catalog.Catalog, activeCalls func() int) *Service {
 	s := &Service{catalog: c, activeCalls: activeCalls, running: newRunning(time.Now), landings: newLandings(), now: time.Now}
 	s.keys.Store(signing.Random())
@@ -50,6 +52,9 @@ func (s *Service) SetKeys(keys *signing.Keyring) { s.keys.Store(keys) }
 
 // Keys are those that the service signs with now.
 func (s *Service) Keys() *signing.Keyring { return s.keys.Load() }
+
+// SetTLS makes HealthCheck tell how the server's TLS fares. It is called before the first call.
+func (s *Service) SetTLS(source *certs.Source) { s.tls = source }
 
 // Load makes the service serve a configuration, given with the bytes that it was parsed from, and tells whether that is another than
 // before.
