@@ -163,9 +163,12 @@ func (s *Source) look() (again time.Duration) {
 	defer s.mu.Unlock()
 	settings, now := s.next, s.now()
 
-	certPEM, errCert := os.ReadFile(settings.CertFile)
-	keyPEM, errKey := os.ReadFile(settings.KeyFile)
-	s.pair.read(now, errors.Join(errCert, errKey), func() (*Certificate, error) { return Parse(certPEM, keyPEM) }, certPEM, keyPEM)
+	certPEM, err := os.ReadFile(settings.CertFile)
+	var keyPEM []byte
+	if err == nil {
+		keyPEM, err = os.ReadFile(settings.KeyFile)
+	}
+	s.pair.read(now, err, func() (*Certificate, error) { return Parse(certPEM, keyPEM) }, certPEM, keyPEM)
 	s.pair.choose(func(c *Certificate) error { return c.Check(settings.Names, now) })
 	if settings.ClientCAFile == "" {
 		s.bundle = newFollowed[*bundle](s.bundle.what)
