@@ -11,9 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/certs"
 )
 
 // A server with TLS that asks its clients for certificates too.
@@ -47,6 +50,50 @@ func ExampleServerTLS() {
 	// Output:
 	// ada.example <nil>
 	// without a certificate: true
+}
+
+// A server whose certificate is renewed while it runs: calls that are running go on, and new connections get the new certificate.
+func ExampleServerOptions_tlsSource() {
+	dir, err := os.MkdirTemp("", "example-")
+	must(err)
+	defer os.RemoveAll(dir)
+	files := certs.Settings{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}
+	renew := func(issuer *ca) {
+		certificate, key := issuer.issue("flight.example")
+		must(os.WriteFile(files.CertFile, certificate, 0o600))
+		must(os.WriteFile(files.KeyFile, key, 0o600))
+	}
+	first, second := newCA(), newCA()
+	renew(first)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel() // the files are followed until then
+	source, err := certs.Follow(ctx, files, nil)
+	must(err)
+	server, err := flightruntime.NewServer("grpc+tls://127.0.0.1:0", whoService{}, flightruntime.ServerOptions{TLSSource: source})
+	must(err)
+	server.Start()
+	defer func() { must(server.Shutdown(context.Background())) }()
+
+	connects := func(root *ca) bool {
+		clientTLS, err := flightruntime.ClientTLS(root.pem, nil, nil)
+		must(err)
+		clientTLS.ServerName = "flight.example"
+		client, err := flightruntime.Connect(server.Location().String(), flightruntime.ClientOptions{TLS: clientTLS})
+		must(err)
+		defer client.Close()
+		_, err = who(client)
+		return err == nil
+	}
+	fmt.Println(connects(first), connects(second))
+	renew(second)
+	for !connects(second) {
+		time.Sleep(10 * time.Millisecond) // the files are looked at a moment after they have changed
+	}
+	fmt.Println(connects(first), connects(second))
+	// Output:
+	// true false
+	// false true
 }
 
 // ca signs certificates for an hour.

@@ -280,4 +280,3 @@ func TestHealthTellsOfTheCertificate(t *testing.T) {
 		t.Errorf("%+v", after)
 	}
 }
-
