@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,6 +83,7 @@ func (l *logBuffer) String() string {
 // server is a flightruntime command that runs.
 type server struct {
 	location string
+	tls      *tls.Config // of our own clients
 	cmd      *exec.Cmd
 	log      *logBuffer
 	exited   chan error
@@ -153,7 +155,7 @@ func (s *server) stop() {
 // client is a Go client of the server.
 func (s *server) client(t *testing.T) *flightruntime.Client {
 	t.Helper()
-	c, err := flightruntime.Connect(s.location, flightruntime.ClientOptions{})
+	c, err := flightruntime.Connect(s.location, flightruntime.ClientOptions{TLS: s.tls})
 	if err != nil {
 		t.Fatal(err)
 	}

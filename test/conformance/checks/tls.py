@@ -9,9 +9,9 @@ def pem(folder, name):
         return f.read()
 
 
-def unavailable(location, **kwargs):
+def unavailable(location, dataset="depths", **kwargs):
     with flight.connect(location, **kwargs) as client, raises(flight.FlightUnavailableError):
-        read(client, "depths")
+        read(client, dataset)
 
 
 def check_fails_without_root_certificate(client, location, folder):
