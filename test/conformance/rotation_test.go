@@ -176,7 +176,9 @@ func TestClientCertificates(t *testing.T) {
 	open := s.client(t)
 	health := func() (*flightruntime.Health, error) { return open.HealthCheck(t.Context()) }
 	letIn := func(name string, who ...string) {
-		t.Run(name, func(t *testing.T) { pyarrow(t, "client_certificates", s.location, append([]string{s.location, dir}, who...)...) })
+		t.Run(name, func(t *testing.T) {
+			pyarrow(t, "client_certificates", s.location, append([]string{s.location, dir}, who...)...)
+		})
 	}
 	first, err := health()
 	if err != nil {
