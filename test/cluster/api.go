@@ -60,6 +60,15 @@ func (a apiClient) create(ctx context.Context, collection string, o object) erro
 	return err
 }
 
+// createYAML creates an object that is written in YAML, unless it is there already.
+func (a apiClient) createYAML(ctx context.Context, collection string, text []byte) error {
+	err := a.send(ctx, http.MethodPost, collection, "application/yaml", text, nil)
+	if hasStatus(err, http.StatusConflict) {
+		return nil
+	}
+	return err
+}
+
 // mergePatch changes the fields of an object that are in patch; null removes one.
 func (a apiClient) mergePatch(ctx context.Context, path string, patch object) error {
 	return a.call(ctx, http.MethodPatch, path, "application/merge-patch+json", patch, nil)
@@ -67,17 +76,21 @@ func (a apiClient) mergePatch(ctx context.Context, path string, patch object) er
 
 // call makes a request with body as JSON, if there is one, and decodes the answer into answer, unless that is nil.
 func (a apiClient) call(ctx context.Context, method, path, contentType string, body, answer any) error {
+	if body == nil {
+		return a.send(ctx, method, path, contentType, nil, answer)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return a.send(ctx, method, path, contentType, text, answer)
+}
+
+// send makes a request with content as it is, and decodes the answer, which is JSON, into answer, unless that is nil.
+func (a apiClient) send(ctx context.Context, method, path, contentType string, content []byte, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(text)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, apiServerURL+path, content)
+	request, err := http.NewRequestWithContext(ctx, method, apiServerURL+path, bytes.NewReader(content))
 	if err != nil {
 		return err
 	}
@@ -121,21 +134,26 @@ func (a apiClient) ready(ctx context.Context) bool {
 
 // nodeReady tells whether the node is registered and reports that it is ready.
 func (a apiClient) nodeReady(ctx context.Context, name string) (bool, error) {
-	var node struct {
+	return a.hasCondition(ctx, "/api/v1/nodes/"+name, "Ready")
+}
+
+// hasCondition tells whether an object is there and has the condition, with the status True.
+func (a apiClient) hasCondition(ctx context.Context, path, condition string) (bool, error) {
+	var o struct {
 		Status struct {
 			Conditions []struct{ Type, Status string }
 		}
 	}
-	err := a.get(ctx, "/api/v1/nodes/"+name, &node)
+	err := a.get(ctx, path, &o)
 	if hasStatus(err, http.StatusNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == "Ready" {
-			return condition.Status == "True", nil
+	for _, c := range o.Status.Conditions {
+		if c.Type == condition {
+			return c.Status == "True", nil
 		}
 	}
 	return false, nil

@@ -59,6 +59,29 @@ func choose(known []part, names []string) ([]part, error) {
 	return chosen, nil
 }
 
+// remaining names the parts of a cluster that goes without those named.
+func remaining(known []part, without []string) ([]string, error) {
+	left, err := choose(known, without)
+	if err != nil {
+		return nil, err
+	}
+	var names, optional []string
+	for _, p := range known {
+		if !slices.Contains(without, p.name) {
+			names = append(names, p.name)
+		}
+		if p.optional {
+			optional = append(optional, p.name)
+		}
+	}
+	for _, p := range left {
+		if !p.optional && len(without) > 0 {
+			return nil, fmt.Errorf("a cluster cannot do without %s; what it can do without: %s", p.name, strings.Join(optional, ", "))
+		}
+	}
+	return names, nil
+}
+
 func partNames(parts []part) []string {
 	var names []string
 	for _, p := range parts {
@@ -165,6 +188,11 @@ func (b builder) buildInto(ctx context.Context, p part, bin string) error {
 			return err
 		}
 	}
+	for _, files := range p.files {
+		if err := b.copyFiles(ctx, p, files, temporaryBin); err != nil {
+			return err
+		}
+	}
 	for program, names := range p.links {
 		for _, name := range names {
 			if err := os.Symlink(program, filepath.Join(temporaryBin, name)); err != nil {
@@ -199,6 +227,39 @@ func (b builder) run(ctx context.Context, p part, step buildStep, bin string, st
 	}
 	if err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", strings.Join(step.packages, " "), err, log.tail())
+	}
+	return nil
+}
+
+// copyFiles copies files of a module into a folder below bin. The module is there, for the programs were built from it.
+func (b builder) copyFiles(ctx context.Context, p part, files moduleFiles, bin string) error {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", files.module)
+	list.Dir = filepath.Join(b.source, p.module)
+	list.Env = append(os.Environ(), "GOWORK=off")
+	folder, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("asking go for the folder of %s: %w", files.module, withStderr(err))
+	}
+	pattern := filepath.Join(strings.TrimSpace(string(folder)), files.pattern)
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("no file is called %s: the module may keep them elsewhere in this version", pattern)
+	}
+	into := filepath.Join(bin, files.folder)
+	if err := os.MkdirAll(into, 0o755); err != nil {
+		return err
+	}
+	for _, path := range found {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(into, filepath.Base(path)), content, 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }

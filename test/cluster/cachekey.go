@@ -10,7 +10,8 @@ import (
 )
 
 // cacheKey names the outcome of building a part: equal keys mean equal programs. It covers the module's files in
-// sources, how each step is built, the names of the links, and toolchain, the identity of the Go toolchain.
+// sources, how each step is built, the names of the links, what is copied from modules, and toolchain, the identity of
+// the Go toolchain.
 func cacheKey(p part, sources fs.FS, toolchain string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "toolchain %q\n", toolchain)
@@ -18,6 +19,9 @@ func cacheKey(p part, sources fs.FS, toolchain string) (string, error) {
 		fmt.Fprintf(sum, "step %q %q\n", step.env(), step.args("bin"))
 	}
 	fmt.Fprintf(sum, "links %q\n", p.links)
+	for _, files := range p.files { // parts without any keep their keys
+		fmt.Fprintf(sum, "files %q\n", files)
+	}
 	// WalkDir goes in lexical order, so the sum does not depend on the file system.
 	err := fs.WalkDir(sources, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !buildInput(name) {

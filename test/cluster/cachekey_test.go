@@ -48,6 +48,7 @@ func TestCacheKey(t *testing.T) {
 		{name: "cgo", change: func(p *part, _ fstest.MapFS) { p.steps[0].cgo = true }, differs: true},
 		{name: "packages", change: func(p *part, _ fstest.MapFS) { p.steps[0].packages = []string{"./x"} }, differs: true},
 		{name: "links", change: func(p *part, _ fstest.MapFS) { p.links["tool"] = nil }, differs: true},
+		{name: "files of a module", change: func(p *part, _ fstest.MapFS) { p.files = []moduleFiles{{module: "m", pattern: "*"}} }, differs: true},
 		{name: "the toolchain", toolchain: "go1.27.0\nlinux\namd64\n", differs: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

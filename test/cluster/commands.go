@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -35,6 +36,17 @@ func (line commandLine) build(ctx context.Context) error {
 }
 
 func (line commandLine) up(ctx context.Context) error {
+	var without []string
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	flags.Func("without", "", func(name string) error {
+		without = append(without, name)
+		return nil
+	})
+	if err := flags.Parse(line.args); err != nil {
+		return usageError(err)
+	}
+	line.args = flags.Args()
 	if err := line.noArguments(); err != nil {
 		return err
 	}
@@ -45,7 +57,15 @@ func (line commandLine) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bins, err := b.buildAll(ctx)
+	known, err := parts(b.source)
+	if err != nil {
+		return err
+	}
+	names, err := remaining(known, without)
+	if err != nil {
+		return err
+	}
+	bins, err := b.buildAll(ctx, names...)
 	if err != nil {
 		return err
 	}

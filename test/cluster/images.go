@@ -77,21 +77,22 @@ func tarball(files ...tarFile) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// loadPause makes the image of the pause program and loads it.
-func (c cluster) loadPause(ctx context.Context, bin string) error {
-	program, err := os.ReadFile(filepath.Join(bin, "pause"))
+// loadProgram makes an image of one static program and loads it; bin is the folder of the container programs.
+func (c cluster) loadProgram(ctx context.Context, bin, image, path string) error {
+	program, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	var archive bytes.Buffer
-	if err := writeImageArchive(&archive, pauseImage, program); err != nil {
+	archive, err := os.Create(c.path(filepath.Base(path) + ".tar"))
+	if err != nil {
 		return err
 	}
-	path := c.path("pause.tar")
-	if err := os.WriteFile(path, archive.Bytes(), 0o644); err != nil {
+	defer os.Remove(archive.Name()) // containerd has its own copy
+	defer archive.Close()
+	if err := writeImageArchive(archive, image, program); err != nil {
 		return err
 	}
-	return c.loadImages(ctx, bin, path)
+	return c.loadImages(ctx, bin, archive.Name())
 }
 
 // loadImages imports archives of images (of docker save, or OCI layouts) into the cluster's containerd; bin is the folder

@@ -16,8 +16,8 @@ import (
 
 const usage = `usage: cluster [--name NAME] COMMAND
 
-  build [PART...]   build what a cluster runs (parts: kubernetes, containers, dns); print the folders of the programs
-  up                build, then start the cluster; nothing is done if it runs
+  build [PART...]   build what a cluster runs (parts: kubernetes, containers, dns, cert-manager); print the folders of the programs
+  up                build, then start the cluster; nothing is done if it runs. --without cert-manager: a cluster that has none
   down              stop the cluster and remove everything of it
   status            tell whether the cluster is up; exit status 1 if not
   load ARCHIVE...   load images from archives of docker save
@@ -30,6 +30,14 @@ NAME defaults to $CLUSTER_NAME, then to "flight". Clusters of different names ca
 
 // errUsage is the error of a command line that makes no sense; what is wrong was said already.
 var errUsage = errors.New("usage")
+
+// usageError is the error of flags that could not be parsed.
+func usageError(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return errUsage
+}
 
 // patience is how long after an interrupt further ones are taken for the same.
 const patience = 2 * time.Second
@@ -60,10 +68,7 @@ func dispatch(ctx context.Context, args []string) error {
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	name := flags.String("name", nameFromEnvironment(), "")
 	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
+		return usageError(err)
 	}
 	if flags.NArg() == 0 {
 		flags.Usage()

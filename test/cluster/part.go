@@ -9,11 +9,20 @@ import (
 
 // A part is a set of programs that are built together from one Go module, cached under one key and replaced together.
 type part struct {
-	name   string
-	module string // folder of the Go module, below the launcher's own sources
-	steps  []buildStep
-	links  map[string][]string // program -> further names it answers to
-	needs  []need              // what the build takes from the machine beside Go
+	name     string
+	module   string // folder of the Go module, below the launcher's own sources
+	steps    []buildStep
+	links    map[string][]string // program -> further names it answers to
+	files    []moduleFiles       // what is kept beside the programs
+	needs    []need              // what the build takes from the machine beside Go
+	optional bool                // whether a cluster can do without
+}
+
+// moduleFiles are files that a module of the build has, and that no program of it carries.
+type moduleFiles struct {
+	module  string // its path; of the version that the part's go.mod requires
+	pattern string // of the files, below the module's folder, in the syntax of filepath.Match
+	folder  string // what they are copied into, below the folder of the programs
 }
 
 // A buildStep is one run of go build.
@@ -51,6 +60,8 @@ const (
 	kubernetesPart = "kubernetes" // control plane, node agents, etcd and kubectl
 	containersPart = "containers" // container runtime, network plugins, pause
 	dnsPart        = "dns"        // the cluster's DNS server
+
+	certManagerPart = "cert-manager" // what issues certificates
 )
 
 // parts lists what a cluster consists of, in the order in which it is built: the longest and most wanted first.
@@ -60,7 +71,7 @@ func parts(source string) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []part{kubernetes, containers(), dns()}, nil
+	return []part{kubernetes, containers(), dns(), certManagerControllers()}, nil
 }
 
 // describeKubernetes describes the multi-call Kubernetes binary. Its version is told to the linker because a program
@@ -135,6 +146,21 @@ func dns() part {
 		name:   dnsPart,
 		module: "dns",
 		steps:  []buildStep{{packages: []string{"."}, output: "coredns"}},
+	}
+}
+
+// certManagerControllers describes cert-manager's controllers and the definitions of the kinds that they serve.
+func certManagerControllers() part {
+	return part{
+		name:   certManagerPart,
+		module: "cert-manager",
+		steps:  []buildStep{{packages: []string{"."}, output: "cert-manager"}},
+		files: []moduleFiles{{
+			module:  "github.com/cert-manager/cert-manager",
+			pattern: "deploy/crds/cert-manager.io_*.yaml",
+			folder:  definitionsFolder,
+		}},
+		optional: true,
 	}
 }
 

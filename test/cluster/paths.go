@@ -95,7 +95,7 @@ func sourceFolder() (string, error) {
 
 // isSource tells whether a folder has the modules that the parts are built from.
 func isSource(dir string) bool {
-	for _, module := range []string{"hyperkube", "containers", "dns"} {
+	for _, module := range []string{"hyperkube", "containers", "dns", "cert-manager"} {
 		if _, err := os.Stat(filepath.Join(dir, module, "go.mod")); errors.Is(err, os.ErrNotExist) {
 			return false
 		}

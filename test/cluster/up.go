@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -67,8 +68,19 @@ func (c cluster) stayUp(ctx context.Context, s state, bins map[string]string) er
 	if recycled > 0 {
 		progress("%d released volumes can be claimed again", recycled)
 	}
-	for part, bin := range bins {
-		if s.Bins[part] != bin {
+	if bins[certManagerPart] != "" && s.Bins[certManagerPart] == "" {
+		progress("it gets cert-manager")
+		l := launch{cluster: c, api: api, bins: bins, state: s}
+		if err := l.addCertManager(ctx); err != nil {
+			return err
+		}
+	}
+	for part, bin := range s.Bins {
+		switch bins[part] {
+		case bin:
+		case "":
+			progress("it has %s; \"cluster down\" before would give one without", part)
+		default:
 			progress("it runs an older build of %s; \"cluster down\" and \"cluster up\" would start the current one", part)
 		}
 	}
@@ -174,7 +186,10 @@ func (l *launch) run(ctx context.Context) error {
 	if err := l.await(ctx, "containerd", l.containerdReady); err != nil {
 		return err
 	}
-	if err := l.loadPause(ctx, l.bins[containersPart]); err != nil {
+	if err := l.loadProgram(ctx, l.bins[containersPart], pauseImage, filepath.Join(l.bins[containersPart], "pause")); err != nil {
+		return err
+	}
+	if err := l.loadCertManager(ctx); err != nil {
 		return err
 	}
 	if err := l.awaitAPI(ctx, l.api, l.check); err != nil {
@@ -189,6 +204,9 @@ func (l *launch) run(ctx context.Context) error {
 	if err := createDNS(ctx, l.api); err != nil {
 		return err
 	}
+	if err := l.createCertManager(ctx); err != nil {
+		return err
+	}
 	ready := func() (bool, error) { return l.api.nodeReady(ctx, l.nodeName()) }
 	if err := l.await(ctx, "the node", ready); err != nil {
 		return err
@@ -199,6 +217,9 @@ func (l *launch) run(ctx context.Context) error {
 		return err
 	}
 	if err := l.await(ctx, "the DNS server", func() (bool, error) { return l.dnsReady(ctx), nil }); err != nil {
+		return err
+	}
+	if err := l.awaitCertManager(ctx); err != nil {
 		return err
 	}
 	l.state.Up = true
