@@ -113,7 +113,7 @@ func TestShellQuote(t *testing.T) {
 func TestSourceFolder(t *testing.T) {
 	root := writeTree(t, map[string]string{
 		"test/cluster/hyperkube/go.mod": "", "test/cluster/containers/go.mod": "", "test/cluster/dns/go.mod": "",
-		"docs/deep/file": "",
+		"test/cluster/cert-manager/go.mod": "", "docs/deep/file": "",
 	})
 	root, err := filepath.EvalSymlinks(root)
 	if err != nil {

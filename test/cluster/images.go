@@ -87,8 +87,10 @@ func (c cluster) loadProgram(ctx context.Context, bin, image, path string) error
 	if err != nil {
 		return err
 	}
-	defer os.Remove(archive.Name()) // containerd has its own copy
-	defer archive.Close()
+	defer func() {
+		_ = archive.Close()
+		_ = os.Remove(archive.Name()) // containerd has its own copy
+	}()
 	if err := writeImageArchive(archive, image, program); err != nil {
 		return err
 	}

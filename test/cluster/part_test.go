@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,6 +129,65 @@ func TestPartsHaveTheProgramsThatDaemonsRun(t *testing.T) {
 		if !slices.Contains(programs[part], filepath.Base(d.program)) {
 			t.Errorf("daemon %s runs %s, but part %q has %v", name, d.program, part, programs[part])
 		}
+	}
+}
+
+func TestRemaining(t *testing.T) {
+	known := []part{{name: "one"}, {name: "two", optional: true}, {name: "three", optional: true}}
+	for _, test := range []struct {
+		without, want []string
+		fails         string
+	}{
+		{nil, []string{"one", "two", "three"}, ""},
+		{[]string{"two"}, []string{"one", "three"}, ""},
+		{[]string{"three", "two"}, []string{"one"}, ""},
+		{[]string{"two", "one"}, nil, "cannot do without one; what it can do without: two, three"},
+		{[]string{"four"}, nil, `no part is called "four"`},
+	} {
+		got, err := remaining(known, test.without)
+		if !slices.Equal(got, test.want) || (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
+			t.Errorf("without %v: got %v and error %v, want %v and an error with %q", test.without, got, err, test.want, test.fails)
+		}
+	}
+}
+
+func TestFilesOfAModuleAreKept(t *testing.T) {
+	source := writeTree(t, map[string]string{
+		"kinds/go.mod":         "module example.com/kinds\n",
+		"kinds/deploy/a.yaml":  "kind: A\n",
+		"kinds/deploy/b.yaml":  "kind: B\n",
+		"kinds/deploy/OWNERS":  "nobody\n",
+		"controllers/go.mod":   "module example.com/controllers\n\nrequire example.com/kinds v1.0.0\n\nreplace example.com/kinds => ../kinds\n",
+		"controllers/z/a.yaml": "kind: Z\n",
+	})
+	bin := t.TempDir()
+	b, p := builder{source: source}, part{module: "controllers"}
+	files := moduleFiles{module: "example.com/kinds", pattern: "deploy/*.yaml", folder: "crds"}
+	if err := b.copyFiles(t.Context(), p, files, bin); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	kept, err := filepath.Glob(filepath.Join(bin, "crds", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range kept {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[filepath.Base(path)] = string(content)
+	}
+	if want := map[string]string{"a.yaml": "kind: A\n", "b.yaml": "kind: B\n"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	files.pattern = "gone/*.yaml"
+	if err := b.copyFiles(t.Context(), p, files, bin); err == nil || !strings.Contains(err.Error(), "gone/*.yaml") {
+		t.Errorf("got error %v, want one that names the files that are not there", err)
+	}
+	files.module = "example.com/other"
+	if err := b.copyFiles(t.Context(), p, files, bin); err == nil || !strings.Contains(err.Error(), "example.com/other") {
+		t.Errorf("got error %v, want one that names the module that is not there", err)
 	}
 }
 

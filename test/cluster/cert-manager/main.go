@@ -111,9 +111,11 @@ func options() controller.ContextOptions {
 func serveReadiness(ready *atomic.Bool) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !ready.Load() {
-			http.Error(w, "the caches are not filled yet", http.StatusServiceUnavailable)
+		if ready.Load() {
+			w.WriteHeader(http.StatusOK)
+			return
 		}
+		http.Error(w, "the caches are not filled yet", http.StatusServiceUnavailable)
 	})
 	server := http.Server{Addr: readyAddress, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return fmt.Errorf("serving readiness at %s: %w", readyAddress, server.ListenAndServe())
