@@ -127,9 +127,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.source.inline) || (has(self.format) && self.format in ['CSV', 'JSON'])",message="inline data is text: set format to CSV or JSON (Parquet and Arrow files go into a volume, or into binaryData of a ConfigMap)",fieldPath=".format"
 // +kubebuilder:validation:XValidation:rule="has(self.format) || has(self.source.inline) || (has(self.source.volume) ? self.source.volume.path : self.source.configMap.key).matches('\\\\.(parquet|csv|json|jsonl|ndjson|arrow|feather|ipc|arrows)$')",message="the format cannot be told from the file extension: set format to Parquet, CSV, JSON, ArrowFile or ArrowStream",fieldPath=".format"
-// +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access != 'Append' || has(self.source.volume)",message="what is put needs a place to land: set source.volume, or access to ReadOnly",fieldPath=".access"
-// +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access != 'Append' || !has(self.source.volume) || (has(self.format) ? self.format in ['Parquet', 'ArrowFile', 'ArrowStream'] : !self.source.volume.path.matches('\\\\.(csv|json|jsonl|ndjson)$'))",message="what is put keeps its types only in Parquet, ArrowFile and ArrowStream: set format, or the path's extension, to one of these, or access to ReadOnly",fieldPath=".format"
-// +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access != 'Append' || !has(self.source.volume) || (self.source.volume.path.matches('^([^]*?{}/[\\\\\\\\]+/)*([*][*]/)*[^]*?{}/[\\\\\\\\]*[*][^]*?{}/[\\\\\\\\]*$') && !self.source.volume.path.matches('(^|/)[.][.][^/]*$'))",message="puts become further files of the path's glob: let it end in a name with one asterisk and no other pattern, which does not begin with '..', below folders with plain names and then double asterisks at most, such as trips/*.parquet",fieldPath=".source.volume.path"
+// +kubebuilder:validation:XValidation:rule="!has(self.access) || !(self.access in ['Append', 'ReadWrite']) || has(self.source.volume)",message="what is put needs a place to land: set source.volume, or access to ReadOnly",fieldPath=".access"
+// +kubebuilder:validation:XValidation:rule="!has(self.access) || !(self.access in ['Append', 'ReadWrite']) || !has(self.source.volume) || (has(self.format) ? self.format in ['Parquet', 'ArrowFile', 'ArrowStream'] : !self.source.volume.path.matches('\\\\.(csv|json|jsonl|ndjson)$'))",message="what is put keeps its types only in Parquet, ArrowFile and ArrowStream: set format, or the path's extension, to one of these, or access to ReadOnly",fieldPath=".format"
+// +kubebuilder:validation:XValidation:rule="!has(self.access) || !(self.access in ['Append', 'ReadWrite']) || !has(self.source.volume) || (self.source.volume.path.matches('^([^]*?{}/[\\\\\\\\]+/)*([*][*]/)*[^]*?{}/[\\\\\\\\]*[*][^]*?{}/[\\\\\\\\]*$') && !self.source.volume.path.matches('(^|/)[.][.][^/]*$'))",message="puts become further files of the path's glob: let it end in a name with one asterisk and no other pattern, which does not begin with '..', below folders with plain names and then double asterisks at most, such as trips/*.parquet",fieldPath=".source.volume.path"
 type Dataset struct {
 	// Name in descriptors and tickets, and in the status.
 	// +kubebuilder:validation:MaxLength=63
@@ -153,14 +153,14 @@ type Dataset struct {
 	// +optional
 	Refresh *Refresh `json:"refresh,omitempty"`
 
-	// Whether clients may put record batches into the dataset; ReadOnly if left out. With Append, what they put becomes
-	// further files of the volume's glob.
+	// What clients may do besides reading; nothing (ReadOnly) if left out. With Append, the record batches that they put become
+	// further files of the volume's glob; with ReadWrite, they may overwrite and delete these files, too.
 	// +optional
 	Access Access `json:"access,omitempty"`
 }
 
 // Access says what clients may do to a dataset; ReadOnly if left out.
-// +kubebuilder:validation:Enum=ReadOnly;Append
+// +kubebuilder:validation:Enum=ReadOnly;Append;ReadWrite
 type Access string
 
 // Values of Access.
@@ -170,6 +170,8 @@ const (
 	// AccessAppend: clients read, and what they put is on the volume's disk before it is acknowledged. It needs a volume, a path whose last
 	// name has one `*`, and format Parquet, ArrowFile or ArrowStream.
 	AccessAppend Access = "Append"
+	// AccessReadWrite: as Append, and clients may replace all files of the dataset at one stroke, and delete files, whoever wrote them.
+	AccessReadWrite Access = "ReadWrite"
 )
 
 // DatasetSource is where a dataset's bytes are.

@@ -201,7 +201,7 @@ func TestImageOutlivesAnUpgradeOfTheOperator(t *testing.T) {
 }
 
 func TestClaimsAreWrittenToOnlyWhereADatasetAppends(t *testing.T) {
-	for access, readOnly := range map[v1alpha1.Access]bool{"": true, v1alpha1.AccessReadOnly: true, v1alpha1.AccessAppend: false} {
+	for access, readOnly := range map[v1alpha1.Access]bool{"": true, v1alpha1.AccessReadOnly: true, v1alpha1.AccessAppend: false, v1alpha1.AccessReadWrite: false} {
 		p := minimal()
 		p.Claims = []string{"disk", "other"}
 		p.FlightServer.Spec.Datasets = []v1alpha1.Dataset{

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
@@ -182,7 +181,7 @@ func (l *loader) attempt(ctx context.Context, d *dataset, asked bool) {
 	case err == nil:
 		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
 		return
-	case spec.Access == v1alpha1.AccessAppend && errors.Is(err, source.ErrNoMatch):
+	case spec.Allows().Append && errors.Is(err, source.ErrNoMatch):
 		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
 		return
 	case spec.Missing != "":
@@ -254,7 +253,7 @@ func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) boo
 	case err == nil:
 		d.state, d.message = Ready, ""
 		d.serve(snapshot)
-	case spec.Access == v1alpha1.AccessAppend && errors.Is(err, source.ErrNoMatch):
+	case spec.Allows().Append && errors.Is(err, source.ErrNoMatch):
 		d.state, d.message = Ready, empty
 		d.serve(nil)
 	case errors.Is(err, source.ErrNotCurrent):

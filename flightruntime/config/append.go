@@ -18,19 +18,36 @@ var appendFormats = []string{string(v1alpha1.FormatParquet), string(v1alpha1.For
 // well below the 255 that file systems allow.
 const maxAppendName = 128
 
-// appendFields say where the parts of a dataset stand that access Append depends on.
+var accesses = []v1alpha1.Access{v1alpha1.AccessReadOnly, v1alpha1.AccessAppend, v1alpha1.AccessReadWrite}
+
+// Allowed is what clients may do to a dataset besides reading it.
+type Allowed struct {
+	// Append: put batches, which become further files of the dataset.
+	Append bool
+	// Overwrite: replace all files, and delete files.
+	Overwrite bool
+}
+
+// AllowedBy is what an access allows.
+func AllowedBy(a v1alpha1.Access) Allowed {
+	return Allowed{
+		Append:    a == v1alpha1.AccessAppend || a == v1alpha1.AccessReadWrite,
+		Overwrite: a == v1alpha1.AccessReadWrite,
+	}
+}
+
+// Allows is what clients may do to the dataset besides reading it.
+func (d *Dataset) Allows() Allowed { return AllowedBy(d.Access) }
+
+// appendFields say where the parts of a dataset stand that puts depend on.
 type appendFields struct{ access, format, path *field.Path }
 
 func (d Dataset) validateAccess(at *field.Path) field.ErrorList {
 	access := at.Child("access")
-	switch d.Access {
-	case "", v1alpha1.AccessReadOnly:
-		return nil
-	case v1alpha1.AccessAppend:
-	default:
-		return field.ErrorList{field.NotSupported(access, d.Access, []v1alpha1.Access{v1alpha1.AccessReadOnly, v1alpha1.AccessAppend})}
+	if d.Access != "" && !slices.Contains(accesses, d.Access) {
+		return field.ErrorList{field.NotSupported(access, d.Access, accesses)}
 	}
-	if d.Missing != "" { // its claim, whose path is not told
+	if !d.Allows().Append || d.Missing != "" { // its claim, whose path is not told
 		return nil
 	}
 	onVolume := d.Files != nil && d.Files.SHA256 == ""
@@ -38,13 +55,13 @@ func (d Dataset) validateAccess(at *field.Path) field.ErrorList {
 	if onVolume {
 		glob = d.Files.Path
 	}
-	return validateAppend(appendFields{access: access, format: at.Child("format"), path: at.Child("files", "path")}, d.Format, glob, onVolume)
+	return validateAppend(appendFields{access: access, format: at.Child("format"), path: at.Child("files", "path")}, d.Access, d.Format, glob, onVolume)
 }
 
 // validateAppend tells why puts could not become files of a dataset with that format and glob.
-func validateAppend(at appendFields, format, glob string, onVolume bool) (errs field.ErrorList) {
+func validateAppend(at appendFields, access v1alpha1.Access, format, glob string, onVolume bool) (errs field.ErrorList) {
 	if !onVolume {
-		return field.ErrorList{field.Invalid(at.access, v1alpha1.AccessAppend, "what is put needs a place to land: set source.volume, or access to ReadOnly")}
+		return field.ErrorList{field.Invalid(at.access, access, "what is put needs a place to land: set source.volume, or access to ReadOnly")}
 	}
 	if !slices.Contains(appendFormats, format) {
 		errs = append(errs, field.Invalid(at.format, format, fmt.Sprintf(

@@ -50,13 +50,10 @@ type Dataset struct {
 	Missing string `json:"missing,omitempty"`
 	// RefreshInterval is the time between two looks at the files; 0 means never.
 	RefreshInterval metav1.Duration `json:"refreshInterval"`
-	// Access is Append where clients may put batches, which become further files of the glob in Files. Left out, or ReadOnly, they may not.
-	// It is rendered for Append alone: servers from before there was Append refuse a field that they do not know.
+	// Access says what clients may do besides reading; see Allows. With Append and ReadWrite, the batches that they put become further files
+	// of the glob in Files. ReadOnly is not rendered: servers from before there was Append refuse a field that they do not know.
 	Access v1alpha1.Access `json:"access,omitempty"`
 }
-
-// Appends is true if clients may put batches into the dataset.
-func (d *Dataset) Appends() bool { return d.Access == v1alpha1.AccessAppend }
 
 // Inline is text in the configuration itself.
 type Inline struct {

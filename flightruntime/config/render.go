@@ -65,11 +65,11 @@ func Names(fs *v1alpha1.FlightServer) (configMaps, claims []string) {
 	return configMaps, claims
 }
 
-// AppendClaims are the claims that servers write to: those of datasets with access Append.
+// AppendClaims are the claims that servers write to: those of datasets that clients may put into.
 func AppendClaims(fs *v1alpha1.FlightServer) map[string]bool {
 	claims := map[string]bool{}
 	for _, d := range fs.Spec.Datasets {
-		if s := d.Source.Volume; s != nil && d.Access == v1alpha1.AccessAppend {
+		if s := d.Source.Volume; s != nil && AllowedBy(d.Access).Append {
 			claims[s.ClaimName] = true
 		}
 	}
@@ -157,10 +157,10 @@ func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs Re
 			return out, field.ErrorList{field.Required(at.Child("format"), fmt.Sprintf("the format cannot be told from %q: set one of %v", name, formats))}
 		}
 	}
-	if d.Access == v1alpha1.AccessAppend {
+	if AllowedBy(d.Access).Append {
 		out.Access = d.Access
 		return out, validateAppend(appendFields{access: at.Child("access"), format: at.Child("format"), path: at.Child("source", "volume", "path")},
-			out.Format, name, d.Source.Volume != nil)
+			d.Access, out.Format, name, d.Source.Volume != nil)
 	}
 	return out, nil
 }

@@ -108,6 +108,11 @@ func TestRenderDataset(t *testing.T) {
 			Dataset{Name: "trips", Format: "Parquet", Access: "Append", Files: &Files{Root: "/var/lib/flight/claims/taxi-data", Path: "trips/**/*.parquet"}, RefreshInterval: minutes(1)},
 		},
 		{
+			"files that clients may overwrite",
+			v1alpha1.Dataset{Name: "trips", Access: "ReadWrite", Source: volumeSource("taxi-data", "trips/*.parquet")},
+			Dataset{Name: "trips", Format: "Parquet", Access: "ReadWrite", Files: &Files{Root: "/var/lib/flight/claims/taxi-data", Path: "trips/*.parquet"}, RefreshInterval: minutes(1)},
+		},
+		{
 			// Left out, so that servers from before there was Append can read it.
 			"files that are read only, and say so",
 			v1alpha1.Dataset{Name: "trips", Access: "ReadOnly", Source: volumeSource("taxi-data", "trips.csv")},
@@ -234,8 +239,9 @@ func TestAppendClaims(t *testing.T) {
 		v1alpha1.Dataset{Access: "ReadOnly", Source: volumeSource("read", "a.csv")},
 		v1alpha1.Dataset{Source: inlineSource("c")},
 		appended("own"),
+		v1alpha1.Dataset{Access: "ReadWrite", Source: volumeSource("replaced", "*.parquet")},
 	))
-	if diff := cmp.Diff(map[string]bool{"shared": true, "own": true}, got); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"shared": true, "own": true, "replaced": true}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

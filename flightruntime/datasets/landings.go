@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
-	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/landing"
@@ -26,6 +25,7 @@ type landingPlace struct {
 	spec     config.Dataset
 	landing  *landing.Landing
 	appender *landing.Appender
+	inside   sync.WaitGroup // calls that use it
 
 	mu sync.Mutex
 	// schema is that of the first put into a dataset that was empty, until there is a snapshot to go by.
@@ -37,11 +37,12 @@ const closeTimeout = 30 * time.Second
 
 func newLandings() *landings { return &landings{open: map[string]*landingPlace{}} }
 
-// place is where puts into a dataset land.
-func (l *landings) place(ctx context.Context, spec config.Dataset) (*landingPlace, error) {
+// enter is where puts into a dataset land. It is not closed before the caller leaves it.
+func (l *landings) enter(ctx context.Context, spec config.Dataset) (*landingPlace, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p := l.open[spec.Name]; p != nil && sameLanding(p.spec, spec) {
+		p.inside.Add(1)
 		return p, nil
 	}
 	opened, err := landing.Open(ctx, spec.Files.Root, spec.Files.Path)
@@ -53,8 +54,12 @@ func (l *landings) place(ctx context.Context, spec config.Dataset) (*landingPlac
 	}
 	p := &landingPlace{spec: spec, landing: opened, appender: landing.NewAppender(opened, spec.Format, landing.AppenderOptions{})}
 	l.open[spec.Name] = p
+	p.inside.Add(1)
 	return p, nil
 }
+
+// leave ends what enter began.
+func (p *landingPlace) leave() { p.inside.Done() }
 
 // keep closes the places that a configuration no longer has.
 func (l *landings) keep(datasets []config.Dataset) {
@@ -63,7 +68,7 @@ func (l *landings) keep(datasets []config.Dataset) {
 	for name, p := range l.open {
 		kept := false
 		for _, d := range datasets {
-			kept = kept || d.Name == name && d.Access == v1alpha1.AccessAppend && sameLanding(p.spec, d)
+			kept = kept || d.Name == name && d.Allows().Append && sameLanding(p.spec, d)
 		}
 		if !kept {
 			delete(l.open, name)
@@ -88,7 +93,15 @@ func (p *landingPlace) close() {
 	if err := p.appender.Close(ctx); err != nil {
 		slog.Warn("puts have not landed in time", "dataset", p.spec.Name, "error", err)
 	}
+	p.inside.Wait()
 	_ = p.landing.Close()
+}
+
+// forgetSchema makes the snapshot alone count, or the next put if there is none.
+func (p *landingPlace) forgetSchema() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.schema = nil
 }
 
 func sameLanding(a, b config.Dataset) bool {
