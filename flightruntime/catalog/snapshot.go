@@ -34,6 +34,8 @@ type Snapshot struct {
 
 	format   format.Format
 	versions string
+	// holds is true if readers hold their objects open: clients may replace them at any time.
+	holds bool
 	// changed is told when an object turns out not to be the one that was inspected.
 	changed func()
 }
@@ -62,6 +64,7 @@ func inspect(
 		ReadAt:            time.Now(),
 		format:            f,
 		versions:          versions,
+		holds:             spec.Allows().Overwrite,
 		changed:           changed,
 	}, nil
 }

@@ -63,6 +63,10 @@ var ownActions = []action{
 		},
 	},
 	{
+		actionDelete, "Remove files of a dataset that has access: ReadWrite, all that are named or none, and tell which are gone. The body is JSON, {\"dataset\": \"trips\", \"files\": [...]} or {\"dataset\": \"trips\", \"all\": true}.",
+		(*Service).delete,
+	},
+	{
 		flight.CancelFlightInfoActionType, "End the calls that read from a FlightInfo's endpoints on this server, and refuse those to come. The body is a CancelFlightInfoRequest, the result a CancelFlightInfoResult (Flight.proto).",
 		(*Service).cancelFlightInfo,
 	},

@@ -3,6 +3,7 @@ package datasets
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"path"
 	"time"
@@ -151,13 +152,13 @@ func (s *Service) DoGet(ctx context.Context, t *flightruntime.Ticket) (*flightru
 		if err != nil {
 			return nil, err
 		}
-		return s.stream(ctx, r, everything(r.snapshot.Layout)), nil
+		return s.stream(ctx, r, nil), nil
 	default:
 		r, err := s.request(scan.Query{Dataset: string(raw)})
 		if err != nil {
 			return nil, err
 		}
-		return s.stream(ctx, r, everything(r.snapshot.Layout)), nil
+		return s.stream(ctx, r, nil), nil
 	}
 }
 
@@ -171,7 +172,7 @@ func (s *Service) redeem(ctx context.Context, raw []byte) (*flightruntime.DataSt
 	if err != nil {
 		return nil, err
 	}
-	selected := everything(r.snapshot.Layout)
+	var selected []catalog.Selection
 	if t.Range != nil {
 		var ok bool
 		if selected, ok = t.Range.resolve(r.snapshot.Layout); !ok {
@@ -198,13 +199,13 @@ func identityOf(ctx context.Context) string {
 	return ""
 }
 
-// stream is the answer to a request, from some units of the dataset.
+// stream is the answer to a request, from some units of the dataset; nil means all of them, of the newest version.
 func (s *Service) stream(ctx context.Context, r request, selected []catalog.Selection) *flightruntime.DataStream {
 	return &flightruntime.DataStream{
 		Schema:          r.plan.Schema(),
 		MaxMessageBytes: s.maxMessageBytes(),
 		Chunks: func(yield func(flightruntime.Chunk, error) bool) {
-			for batch, err := range r.read(ctx, selected) {
+			for batch, err := range s.read(ctx, r, selected) {
 				if err != nil && ctx.Err() != nil {
 					err = context.Cause(ctx)
 				}
@@ -214,6 +215,49 @@ func (s *Service) stream(ctx context.Context, r request, selected []catalog.Sele
 			}
 		},
 	}
+}
+
+// maxReadAttempts of an answer that has not begun: versions may follow one another quickly.
+const maxReadAttempts = 5
+
+// read is r.read, of all units if there is no selection. In that case files that are gone before the first of them was read, for somebody has
+// replaced them, are no error: those in their place are read.
+func (s *Service) read(ctx context.Context, r request, selected []catalog.Selection) iter.Seq2[arrow.RecordBatch, error] {
+	if selected != nil {
+		return r.read(ctx, selected)
+	}
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for attempt := 1; ; attempt++ {
+			begun, again := false, false
+			for batch, err := range r.read(ctx, everything(r.snapshot.Layout)) {
+				var changed *catalog.ChangedError
+				if !begun && attempt < maxReadAttempts && errors.As(err, &changed) {
+					if r, again = s.newer(ctx, r); again {
+						break
+					}
+				}
+				begun = true
+				if !yield(batch, err) || err != nil {
+					return
+				}
+			}
+			if !again {
+				return
+			}
+		}
+	}
+}
+
+// newer is a request on the newest version of its dataset; false if there is none that gives such an answer.
+func (s *Service) newer(ctx context.Context, r request) (request, bool) {
+	if _, err := s.catalog.Refresh(ctx, r.query.Dataset); err != nil {
+		return r, false
+	}
+	next, err := s.request(r.query)
+	if err != nil || next.snapshot == r.snapshot || !next.plan.Schema().Equal(r.plan.Schema()) {
+		return r, false
+	}
+	return next, true
 }
 
 func (s *Service) maxMessageBytes() int {

@@ -14,6 +14,7 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/landing"
 )
 
@@ -25,7 +26,18 @@ type putRequest struct {
 	Dataset string `json:"dataset"`
 	// ID makes the put idempotent: batches that landed before under the same ID and number, by the same caller, are not written again.
 	ID string `json:"id,omitempty"`
+	// Mode is one of the modes below; append if left out.
+	Mode string `json:"mode,omitempty"`
+	// Rows are those of the whole put, if the client says so: one that overwrites with another number changes nothing. It guards against
+	// clients that end a stream regularly where they fail in the middle of it.
+	Rows *int64 `json:"rows,omitempty"`
 }
+
+// Modes of a put.
+const (
+	modeAppend    = "append"
+	modeOverwrite = "overwrite"
+)
 
 // key is that of a put's n-th batch.
 func (p putRequest) key(ctx context.Context, n uint64) landing.Key {
@@ -49,7 +61,7 @@ type receipt struct {
 	Already bool `json:"already,omitempty"`
 }
 
-// DoPut lands record batches in a dataset. Each is acknowledged when it is on the disk and served.
+// DoPut lands record batches in a dataset. Each is acknowledged when it is on the disk and served; of a put that overwrites, all together.
 func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *flightruntime.MetadataWriter) error {
 	d, err := r.Descriptor()
 	if err != nil {
@@ -59,10 +71,15 @@ func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *fli
 	if err != nil {
 		return err
 	}
-	place, err := s.landingOf(ctx, asked.Dataset)
+	need := appending
+	if asked.Mode == modeOverwrite {
+		need = overwriting
+	}
+	place, err := s.landingOf(ctx, asked.Dataset, need)
 	if err != nil {
 		return err
 	}
+	defer place.leave()
 	schema, err := r.Schema()
 	if errors.Is(err, io.EOF) {
 		return flightruntime.Errorf(flightruntime.KindInvalid, "the put ended without a schema: expected one, and then record batches")
@@ -72,6 +89,9 @@ func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *fli
 	}
 	if err := place.admit(schema, s.schemaOf(asked.Dataset)); err != nil {
 		return flightruntime.Errorf(flightruntime.KindInvalid, "dataset %s: %w", asked.Dataset, err)
+	}
+	if asked.Mode == modeOverwrite {
+		return s.overwrite(ctx, place, asked, schema, r, w)
 	}
 	return s.land(ctx, place, asked, r, w)
 }
@@ -88,29 +108,64 @@ func parsePut(d *flightruntime.FlightDescriptor) (putRequest, error) {
 	default:
 		return asked, flightruntime.Errorf(flightruntime.KindInvalid, "descriptor %s: expected a path of one part, the name of a dataset, or a command such as {\"dataset\": \"trips\", \"id\": \"load-7\"}", describe(d))
 	}
-	if len(asked.ID) > maxPutID {
+	switch {
+	case len(asked.ID) > maxPutID:
 		return asked, flightruntime.Errorf(flightruntime.KindInvalid, "the id has %d bytes: expected at most %d", len(asked.ID), maxPutID)
+	case asked.Mode != "" && asked.Mode != modeAppend && asked.Mode != modeOverwrite:
+		return asked, flightruntime.Errorf(flightruntime.KindInvalid, "the mode is %q: expected %q or %q", asked.Mode, modeAppend, modeOverwrite)
+	case asked.Rows != nil && asked.Mode != modeOverwrite:
+		return asked, flightruntime.Errorf(flightruntime.KindInvalid, "rows are announced for mode %q alone: leave them out, each batch is acknowledged by itself", modeOverwrite)
 	}
 	return asked, nil
 }
 
-// landingOf is where puts into a dataset land, if it takes any.
-func (s *Service) landingOf(ctx context.Context, name string) (*landingPlace, error) {
+// need is what a call is about to do to a dataset.
+type need string
+
+const (
+	appending   need = "put into"
+	overwriting need = "overwrite and delete"
+)
+
+// refused is an error, which names the mend, where a dataset's access does not allow what a call needs.
+func (n need) refused(d config.Dataset) error {
+	allowed := d.Allows()
+	has, access := "is read-only", v1alpha1.AccessAppend
+	switch n {
+	case appending:
+		if allowed.Append {
+			return nil
+		}
+	case overwriting:
+		if allowed.Overwrite {
+			return nil
+		}
+		access = v1alpha1.AccessReadWrite
+		if allowed.Append {
+			has = "takes more batches and keeps all that it has"
+		}
+	}
+	return flightruntime.Errorf(flightruntime.KindPrecondition, "dataset %s %s: whoever runs this server can let clients %s it, with access: %s", d.Name, has, n, access)
+}
+
+// landingOf is where files of a dataset land, if it allows what the call needs. The caller leaves it.
+func (s *Service) landingOf(ctx context.Context, name string, need need) (*landingPlace, error) {
 	if loaded := s.loaded.Load(); loaded != nil && loaded.Config != nil {
 		for _, d := range loaded.Datasets {
-			switch {
-			case d.Name != name:
-			case d.Access != v1alpha1.AccessAppend:
-				return nil, flightruntime.Errorf(flightruntime.KindPrecondition, "dataset %s is read-only: whoever runs this server can let clients put into it, with access: Append", name)
-			case d.Files == nil:
-				return nil, callError(&catalog.UnavailableError{Name: name, Message: d.Missing})
-			default:
-				place, err := s.landings.place(ctx, d)
-				if err != nil {
-					return nil, flightruntime.Errorf(flightruntime.KindUnavailable, "dataset %s: %w", name, err)
-				}
-				return place, nil
+			if d.Name != name {
+				continue
 			}
+			if err := need.refused(d); err != nil {
+				return nil, err
+			}
+			if d.Files == nil {
+				return nil, callError(&catalog.UnavailableError{Name: name, Message: d.Missing})
+			}
+			place, err := s.landings.enter(ctx, d)
+			if err != nil {
+				return nil, flightruntime.Errorf(flightruntime.KindUnavailable, "dataset %s: %w", name, err)
+			}
+			return place, nil
 		}
 	}
 	_, err := s.catalog.Snapshot(name) // for the error that names what may have been meant

@@ -176,7 +176,7 @@ func TestPutsThatAreRefused(t *testing.T) {
 		"into a dataset that there is not": {flightruntime.DescriptorForPath("trip"), numbers(1), flightruntime.ErrNotFound, `did you mean "trips"?`},
 		"of other columns":                 {flightruntime.DescriptorForPath("trips"), other, flightruntime.ErrInvalid, `"a": string`},
 		"with a command that is none":      {flightruntime.DescriptorForCommand([]byte("trips")), numbers(1), flightruntime.ErrInvalid, "expected JSON"},
-		"with a member that there is not":  {flightruntime.DescriptorForCommand([]byte(`{"dataset": "trips", "mode": "x"}`)), numbers(1), flightruntime.ErrInvalid, "expected JSON"},
+		"with a member that there is not":  {flightruntime.DescriptorForCommand([]byte(`{"dataset": "trips", "modes": "x"}`)), numbers(1), flightruntime.ErrInvalid, "expected JSON"},
 		"with an id that is too long":      {flightruntime.DescriptorForCommand(fmt.Appendf(nil, `{"dataset": "trips", "id": %q}`, strings.Repeat("x", maxPutID+1))), numbers(1), flightruntime.ErrInvalid, "at most 256"},
 		"with a path of two parts":         {flightruntime.DescriptorForPath("trips", "2024"), numbers(1), flightruntime.ErrInvalid, "a path of one part"},
 	} {

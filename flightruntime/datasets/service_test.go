@@ -268,7 +268,8 @@ func TestWrongDescriptorsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAFileThatChangedIsUnavailableAndThenServedAnew(t *testing.T) {
+// A file that has changed before the first of it was sent is read as it is now, unless its columns have changed, which the client was told.
+func TestAFileThatChangedIsServedAnew(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "notes.csv")
 	write := func(data string) {
@@ -281,18 +282,22 @@ func TestAFileThatChangedIsUnavailableAndThenServedAnew(t *testing.T) {
 	s := serve(t)
 	s.load(t, "one", config.Dataset{Name: "notes", Format: "CSV", Files: &config.Files{Root: dir, Path: "notes.csv"}})
 	write("a\n1\n2\n")
+	if got, err := s.text(t, []byte("notes")); err != nil || got != "a \n1 \n2 " {
+		t.Errorf("a reader gets %q, %v, want both rows", got, err)
+	}
+	if h := s.health(t); h.Datasets[0].Rows != 2 {
+		t.Errorf("%d rows are served, want 2", h.Datasets[0].Rows)
+	}
+	write("b\n1\n")
 	if _, err := s.get(t.Context(), "notes"); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "ask again") {
-		t.Errorf("DoGet ended with %v, want UNAVAILABLE that says to ask again", err)
+		t.Errorf("with other columns, DoGet ended with %v, want UNAVAILABLE that says to ask again", err)
 	}
 	names, err := s.actOn(t.Context(), "Refresh", "notes")
 	if diff := cmp.Diff([]string{"notes Ready"}, names); diff != "" || err != nil {
 		t.Errorf("Refresh: %v, -want +got:\n%s", err, diff)
 	}
-	if h := s.health(t); h.Datasets[0].Rows != 2 {
-		t.Errorf("%d rows are served, want 2", h.Datasets[0].Rows)
-	}
-	if _, err := s.get(t.Context(), "notes"); err != nil {
-		t.Errorf("DoGet ended with %v", err)
+	if got, err := s.text(t, []byte("notes")); err != nil || got != "b \n1 " {
+		t.Errorf("a reader gets %q, %v", got, err)
 	}
 }
 

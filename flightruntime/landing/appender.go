@@ -80,7 +80,7 @@ func (a *Appender) Append(ctx context.Context, batch arrow.RecordBatch, key Key)
 // Enqueue is Append without waiting for the end: only for room, if too much is pending. Batches without a key that one goroutine enqueues
 // land in their order.
 func (a *Appender) Enqueue(ctx context.Context, batch arrow.RecordBatch, key Key) (*Pending, error) {
-	p := &Pending{batch: batch, key: key, size: batchBytes(batch), done: make(chan struct{})}
+	p := &Pending{batch: batch, key: key, size: BatchBytes(batch), done: make(chan struct{})}
 	p.weight = min(p.size, a.opts.MaxPendingBytes)
 	if err := a.room.Acquire(ctx, p.weight); err != nil {
 		return nil, err
@@ -222,8 +222,8 @@ func (a *Appender) requeue(batches []*Pending) {
 	a.queue = append(slices.Clip(batches), a.queue...)
 }
 
-// batchBytes are those of all buffers of a batch, which stay in memory with it.
-func batchBytes(batch arrow.RecordBatch) int64 {
+// BatchBytes is the size of all buffers of a batch, which stay in memory with it, in bytes.
+func BatchBytes(batch arrow.RecordBatch) int64 {
 	n := int64(0)
 	for _, column := range batch.Columns() {
 		n += int64(column.Data().SizeInBytes())

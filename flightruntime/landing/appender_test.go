@@ -391,7 +391,7 @@ func TestCloseThatDoesNotWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	r, err := l.Replace(t.Context())
+	r, err := l.Replace(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func replaceUntilKilled(c childTask) error {
 		return err
 	}
 	for generation := c.Life << 32; ; generation++ {
-		r, err := l.Replace(context.Background())
+		r, err := l.Replace(context.Background(), "")
 		if err != nil {
 			return err
 		}

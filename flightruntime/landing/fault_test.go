@@ -104,7 +104,7 @@ func TestEachStepMayFail(t *testing.T) {
 		},
 		"a replacement": {
 			func(l *Landing) error {
-				r, err := l.Replace(t.Context())
+				r, err := l.Replace(t.Context(), "")
 				if err != nil {
 					return err
 				}

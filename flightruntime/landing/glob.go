@@ -116,8 +116,13 @@ func (g glob) timeOf(name string) (time.Time, bool) {
 
 // keyed is the path of the file under a key. Files of one ID sort by N; IDs sort by a hash.
 func (g glob) keyed(key Key) string {
-	sum := sha256.Sum256([]byte(key.ID))
-	return g.in(fmt.Sprintf("%sput-id-%s-%016x%s", g.prefix, hex.EncodeToString(sum[:16]), key.N, g.suffix))
+	return fmt.Sprintf("%s%016x%s", g.keyedPrefix(key.ID), key.N, g.suffix)
+}
+
+// keyedPrefix begins the paths of all files under an ID.
+func (g glob) keyedPrefix(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return g.in(fmt.Sprintf("%sput-id-%s-", g.prefix, hex.EncodeToString(sum[:16])))
 }
 
 // random is a name that nobody else chooses.

@@ -158,7 +158,7 @@ func TestLeftoversAreRemovedAndFilesInTheMakingAreNot(t *testing.T) {
 	for _, name := range dead {
 		write(t, filepath.Join(dir, "a", name), "half")
 	}
-	r, err := l.Replace(t.Context())
+	r, err := l.Replace(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +173,8 @@ func TestLeftoversAreRemovedAndFilesInTheMakingAreNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContents(t, dir, "a/*", "old")
-	if removed, err := r.Commit(t.Context()); removed != 1 || err != nil {
-		t.Errorf("%d removed, %v", removed, err)
+	if done, err := r.Commit(t.Context()); len(done.Removed) != 1 || err != nil {
+		t.Errorf("%+v, %v", done, err)
 	}
 	wantContents(t, dir, "a/*", "new")
 	if left := leftovers(t, dir); len(left) > 0 {

@@ -153,12 +153,12 @@ func clientsHistory(t *testing.T, seed uint64) history {
 		switch {
 		case what == 0 && len(files) > 0:
 			n := r.IntN(len(files))
-			if removed, err := l.Delete(t.Context(), files[n].name); removed != 1 || err != nil {
-				t.Fatalf("%d removed, %v", removed, err)
+			if removed, err := l.Delete(t.Context(), files[n].name); len(removed) != 1 || err != nil {
+				t.Fatalf("%q removed, %v", removed, err)
 			}
 			files = slices.Delete(files, n, n+1)
 		case what == 1:
-			replacement, err := l.Replace(t.Context())
+			replacement, err := l.Replace(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,15 +23,27 @@ const removeName = hidden + ".remove"
 // Its methods are not called concurrently. Commit or Abort ends it.
 type Replacement struct {
 	landing *Landing
+	id      string
 	folder  string
-	lock    file // tells that the folder is not a leftover
-	files   int
+	lock    file     // tells that the folder is not a leftover
+	files   []string // as paths relative to the root
 	ended   bool
 }
 
-// Replace begins a replacement.
-func (l *Landing) Replace(ctx context.Context) (*Replacement, error) {
-	r := &Replacement{landing: l, folder: l.glob.in(replacePrefix + random())}
+// Replaced says what a replacement has done. Its names are paths relative to the root.
+type Replaced struct {
+	// Files that are there now: all that were written or, if Already, those of the earlier replacement that are left.
+	Files []string
+	// Removed are the files that are gone.
+	Removed []string
+	// Already is true if an earlier replacement under the same ID was committed. Then this one has changed nothing.
+	Already bool
+}
+
+// Replace begins a replacement. An ID that is not empty makes it idempotent, as Key.ID does a put: of all replacements under one ID one is
+// committed. An ID is forgotten when all of its files are removed, for instance by another replacement. It has to differ from those of puts.
+func (l *Landing) Replace(ctx context.Context, id string) (*Replacement, error) {
+	r := &Replacement{landing: l, id: id, folder: l.glob.in(replacePrefix + random())}
 	unlock, err := l.lock(ctx, shared) // see stage
 	if err != nil {
 		return nil, err
@@ -52,8 +64,12 @@ func (r *Replacement) Write(ctx context.Context, write func(w io.Writer) error) 
 	if r.ended {
 		return errEnded
 	}
-	r.files++
-	f, err := r.landing.disk.create(path.Join(r.folder, path.Base(r.landing.next())))
+	name := r.landing.next()
+	if r.id != "" {
+		name = r.landing.glob.keyed(Key{ID: r.id, N: uint64(len(r.files))})
+	}
+	r.files = append(r.files, name)
+	f, err := r.landing.disk.create(path.Join(r.folder, path.Base(name)))
 	if err != nil {
 		return r.landing.explain("write", err)
 	}
@@ -61,41 +77,44 @@ func (r *Replacement) Write(ctx context.Context, write func(w io.Writer) error) 
 	return r.landing.explain("write", errors.Join(err, f.Close()))
 }
 
-// Commit puts the files that were written in the place of all that are there, and tells how many these were. Without files there will be none,
-// and no schema either. It returns when all of it outlives a power failure.
+// Commit puts the files that were written in the place of all that are there. Without files there will be none, and no schema either. It
+// returns when all of it outlives a power failure.
 //
 // An error that wraps ErrUnfinished says that the replacement is decided, and will be finished by whoever next opens the landing, lists its
 // files or puts into it. After another error all is as it was.
-func (r *Replacement) Commit(ctx context.Context) (removed int, err error) {
-	return r.commit(ctx, func(names []string) ([]string, error) { return names, nil })
+func (r *Replacement) Commit(ctx context.Context) (Replaced, error) {
+	return r.commit(ctx, func(string) bool { return true })
 }
 
-// Delete removes files of the glob, which are named by paths relative to the root, all of them or none. Those that are not there do not count;
-// a name that the glob does not match is an error. See Commit.
-func (l *Landing) Delete(ctx context.Context, names ...string) (removed int, err error) {
+// ErrNoFile is what Delete's error wraps if a name is none that the glob matches.
+var ErrNoFile = errors.New("is no file of")
+
+// Delete removes files of the glob, which are named by paths relative to the root, all of them or none, and tells which these were. Those that
+// are not there do not count; a name that the glob does not match is an error. See Commit.
+func (l *Landing) Delete(ctx context.Context, names ...string) (removed []string, err error) {
+	asked := map[string]bool{}
 	for _, name := range names {
 		if !l.glob.matches(name) {
-			return 0, fmt.Errorf("%q is no file of %q: nothing was deleted", name, l.glob.pattern)
+			return nil, fmt.Errorf("%q %w %q: nothing was deleted", name, ErrNoFile, l.glob.pattern)
 		}
+		asked[name] = true
 	}
-	r, err := l.Replace(ctx)
+	return l.delete(ctx, func(name string) bool { return asked[name] })
+}
+
+// DeleteAll is Delete of all files that are there.
+func (l *Landing) DeleteAll(ctx context.Context) (removed []string, err error) {
+	return l.delete(ctx, func(string) bool { return true })
+}
+
+func (l *Landing) delete(ctx context.Context, remove func(name string) bool) ([]string, error) {
+	r, err := l.Replace(ctx, "")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer r.Abort()
-	return r.commit(ctx, func(there []string) ([]string, error) {
-		asked := map[string]bool{}
-		for _, name := range names {
-			asked[name] = true
-		}
-		var found []string
-		for _, name := range there {
-			if asked[name] {
-				found = append(found, name)
-			}
-		}
-		return found, nil
-	})
+	replaced, err := r.commit(ctx, remove)
+	return replaced.Removed, err
 }
 
 var errEnded = errors.New("the replacement has ended: begin another one")
@@ -103,43 +122,62 @@ var errEnded = errors.New("the replacement has ended: begin another one")
 // ErrUnfinished is what Commit's and Delete's error wraps once there is no way back.
 var ErrUnfinished = errors.New("the replacement is decided, but not finished yet; it will be with the next look at the files")
 
-func (r *Replacement) commit(ctx context.Context, choose func(there []string) (remove []string, err error)) (int, error) {
+func (r *Replacement) commit(ctx context.Context, remove func(name string) bool) (Replaced, error) {
 	if r.ended {
-		return 0, errEnded
+		return Replaced{}, errEnded
 	}
 	l := r.landing
 	unlock, err := l.lock(ctx, exclusive)
 	if err != nil {
-		return 0, err
+		return Replaced{}, err
 	}
 	defer unlock()
 	there, err := l.list(ctx)
 	if err != nil {
-		return 0, err
+		return Replaced{}, err
 	}
-	remove, err := choose(there)
-	if err != nil {
-		return 0, err
+	if ours := r.committed(there); len(ours) > 0 {
+		return Replaced{Files: ours, Already: true}, nil
 	}
-	if len(remove) == 0 && r.files == 0 {
-		return 0, nil
+	done := Replaced{Files: r.files}
+	for _, name := range there {
+		if remove(name) {
+			done.Removed = append(done.Removed, name)
+		}
 	}
-	if err := r.writeRemovals(ctx, remove); err != nil {
-		return 0, l.explain("write", err)
+	if len(done.Removed) == 0 && len(done.Files) == 0 {
+		return done, nil
+	}
+	if err := r.writeRemovals(ctx, done.Removed); err != nil {
+		return Replaced{}, l.explain("write", err)
 	}
 	if err := l.disk.rename(r.folder, l.glob.in(commitName)); err != nil {
-		return 0, l.explain("write", err)
+		return Replaced{}, l.explain("write", err)
 	}
 	r.ended = true
 	_ = r.lock.Close()
 	// From here on, whoever takes the lock finishes it.
 	if err := l.disk.syncDir(l.glob.folder); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrUnfinished, l.explain("write", err))
+		return Replaced{}, fmt.Errorf("%w: %w", ErrUnfinished, l.explain("write", err))
 	}
 	if err := l.finish(); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrUnfinished, err)
+		return Replaced{}, fmt.Errorf("%w: %w", ErrUnfinished, err)
 	}
-	return len(remove), nil
+	return done, nil
+}
+
+// committed are those of the files that stem from a replacement under the same ID.
+func (r *Replacement) committed(there []string) (files []string) {
+	if r.id == "" {
+		return nil
+	}
+	prefix := r.landing.glob.keyedPrefix(r.id)
+	for _, name := range there {
+		if strings.HasPrefix(name, prefix) {
+			files = append(files, name)
+		}
+	}
+	return files
 }
 
 // Abort forgets the replacement, if it was not committed.

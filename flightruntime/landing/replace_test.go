@@ -18,7 +18,7 @@ func TestReplacement(t *testing.T) {
 	write(t, filepath.Join(dir, "a/notes.md"), "not of the glob")
 	l := open(t, dir, "a/**/*.txt")
 	land(t, l, Key{}, "old")
-	r, err := l.Replace(t.Context())
+	r, err := l.Replace(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +29,8 @@ func TestReplacement(t *testing.T) {
 	}
 	land(t, l, Key{}, "meanwhile")
 	wantContents(t, dir, "a/**/*.txt", "x", "old", "meanwhile")
-	if removed, err := r.Commit(t.Context()); removed != 3 || err != nil {
-		t.Errorf("%d removed, %v", removed, err)
+	if done, err := r.Commit(t.Context()); len(done.Removed) != 3 || err != nil {
+		t.Errorf("%d removed, %v", len(done.Removed), err)
 	}
 	r.Abort() // of no consequence
 	if _, err := r.Commit(t.Context()); err == nil {
@@ -53,7 +53,7 @@ func TestReplacementThatIsAborted(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, "*")
 	land(t, l, Key{}, "old")
-	r, err := l.Replace(t.Context())
+	r, err := l.Replace(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +67,57 @@ func TestReplacementThatIsAborted(t *testing.T) {
 	}
 }
 
+// Of all replacements under one ID one is committed, for as long as any of its files is there.
+func TestReplacementUnderAnID(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, "a/p-*.txt")
+	replace := func(id string, contents ...string) Replaced {
+		t.Helper()
+		r, err := l.Replace(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Abort()
+		for _, c := range contents {
+			if err := r.Write(t.Context(), text(c)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, err := r.Commit(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	old := land(t, l, Key{}, "old")
+	first := replace("x", "1", "2")
+	if first.Already || len(first.Files) != 2 || len(first.Removed) != 1 || first.Removed[0] != old.Name {
+		t.Errorf("%+v, want two files in the place of %s", first, old.Name)
+	}
+	land(t, l, Key{}, "later")
+	if again := replace("x", "1", "2"); !again.Already || len(again.Removed) > 0 || len(again.Files) != 2 || again.Files[1] != first.Files[1] {
+		t.Errorf("%+v, want that it was done already", again)
+	}
+	wantContents(t, dir, "a/p-*.txt", "later", "1", "2")
+	if _, err := l.Delete(t.Context(), first.Files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if again := replace("x", "1", "2"); !again.Already || len(again.Files) != 1 {
+		t.Errorf("%+v, want what is left of it", again)
+	}
+	wantContents(t, dir, "a/p-*.txt", "later", "2")
+	if other := replace("y", "3"); other.Already || len(other.Removed) != 2 {
+		t.Errorf("%+v, want another ID to replace all", other)
+	}
+	if again := replace("x", "4"); again.Already || len(again.Removed) != 1 {
+		t.Errorf("%+v, want an ID without files to be forgotten", again)
+	}
+	wantContents(t, dir, "a/p-*.txt", "4")
+	if left := leftovers(t, dir); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
 func TestReplacementByNothing(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, "*")
@@ -75,12 +126,12 @@ func TestReplacementByNothing(t *testing.T) {
 			land(t, l, Key{}, "1")
 			land(t, l, Key{ID: "2"}, "2")
 		}
-		r, err := l.Replace(t.Context())
+		r, err := l.Replace(t.Context(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if removed, err := r.Commit(t.Context()); removed != want || err != nil {
-			t.Errorf("%d removed, want %d; %v", removed, want, err)
+		if done, err := r.Commit(t.Context()); len(done.Removed) != want || err != nil {
+			t.Errorf("%d removed, want %d; %v", len(done.Removed), want, err)
 		}
 		r.Abort()
 		if _, err := NewSource(dir, "*").List(t.Context()); !errors.Is(err, source.ErrNoMatch) {
@@ -101,20 +152,24 @@ func TestDelete(t *testing.T) {
 	second := land(t, l, Key{}, "2")
 	for _, name := range []string{"a/notes.md", "../x.txt", "a/../a/2023/x.txt", "2023/x.txt", ""} {
 		removed, err := l.Delete(t.Context(), first.Name, name)
-		if want := fmt.Sprintf("%q is no file of \"a/**/*.txt\": nothing was deleted", name); removed != 0 || err == nil || err.Error() != want {
-			t.Errorf("%d removed, %v, want %s", removed, err, want)
+		if want := fmt.Sprintf("%q is no file of \"a/**/*.txt\": nothing was deleted", name); len(removed) != 0 || err == nil || err.Error() != want {
+			t.Errorf("%q removed, %v, want %s", removed, err, want)
 		}
 	}
 	wantContents(t, dir, "a/**/*.txt", "x", "1", "2")
-	if removed, err := l.Delete(t.Context(), first.Name, "a/2023/x.txt", "a/gone.txt", first.Name); removed != 2 || err != nil {
-		t.Errorf("%d removed, %v", removed, err)
+	if removed, err := l.Delete(t.Context(), first.Name, "a/2023/x.txt", "a/gone.txt", first.Name); len(removed) != 2 || err != nil {
+		t.Errorf("%q removed, %v", removed, err)
 	}
 	wantContents(t, dir, "a/**/*.txt", "2")
-	if removed, err := l.Delete(t.Context(), first.Name); removed != 0 || err != nil {
-		t.Errorf("%d removed, %v", removed, err)
+	if removed, err := l.Delete(t.Context(), first.Name); len(removed) != 0 || err != nil {
+		t.Errorf("%q removed, %v", removed, err)
 	}
-	if removed, err := l.Delete(t.Context(), second.Name); removed != 1 || err != nil {
-		t.Errorf("%d removed, %v", removed, err)
+	if removed, err := l.Delete(t.Context(), second.Name); len(removed) != 1 || removed[0] != second.Name || err != nil {
+		t.Errorf("%q removed, %v", removed, err)
+	}
+	third := land(t, l, Key{}, "3")
+	if removed, err := l.DeleteAll(t.Context()); len(removed) != 1 || removed[0] != third.Name || err != nil {
+		t.Errorf("%q removed, %v", removed, err)
 	}
 	wantContents(t, dir, "a/**/*.txt")
 	if left := leftovers(t, dir); len(left) > 0 {
@@ -130,8 +185,8 @@ func TestDeleteOfALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := open(t, dir, "*.txt")
-	if removed, err := l.Delete(t.Context(), "link.txt"); removed != 1 || err != nil {
-		t.Errorf("%d removed, %v", removed, err)
+	if removed, err := l.Delete(t.Context(), "link.txt"); len(removed) != 1 || err != nil {
+		t.Errorf("%q removed, %v", removed, err)
 	}
 	wantContents(t, dir, "kept*", "x")
 }
@@ -181,7 +236,7 @@ func TestReadersBesideReplacements(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, "*")
 	replace := func(generation, files int) {
-		r, err := l.Replace(t.Context())
+		r, err := l.Replace(t.Context(), "")
 		if err != nil {
 			t.Error(err)
 			return
