@@ -62,7 +62,7 @@ func (a *adapter) Handshake(stream flight.FlightService_HandshakeServer) error {
 		if CallOf(ctx).PeerIdentity() != "" { // a middleware has found out by the headers, as authenticate_basic_token wants it
 			return nil
 		}
-		return Errorf(KindNotImplemented, "this server has no authentication by handshake")
+		return Errorf(KindNotImplemented, "no authentication by handshake is configured on this server: call it without one")
 	}
 	return unauthenticated(ctx, a.auth.Authenticate(ctx, &handshake{stream}))
 }

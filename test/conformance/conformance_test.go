@@ -395,6 +395,21 @@ func TestRefresh(t *testing.T) {
 	pyarrow(t, "refresh", s.location)
 }
 
+// TestOverwrite: clients overwrite and delete where the dataset's access allows it.
+func TestOverwrite(t *testing.T) {
+	dir := t.TempDir()
+	manifest := filepath.Join(dir, "server.yaml")
+	write(t, manifest, serverYAML("overwrite", `  - {name: trips, access: ReadWrite, source: {volume: {claimName: v, path: "in/**/*.parquet"}}}
+  - {name: numbers, access: ReadWrite, source: {volume: {claimName: v, path: "numbers/*.arrow"}}}
+  - {name: log, access: Append, source: {volume: {claimName: v, path: "log/*.arrow"}}}
+  - {name: notes, format: CSV, source: {inline: {data: "a\n1\n"}}}
+`))
+	s := start(t, "-f", manifest, "--volume", "v="+dir)
+	s.dataset(t, "trips", flightruntime.DatasetReady)
+	t.Run("overwrite", func(t *testing.T) { pyarrow(t, "overwrite", s.location) })
+	t.Run("without_auth", func(t *testing.T) { pyarrow(t, "without_auth", s.location) })
+}
+
 // TestDrain: SIGTERM ends the process only after the running stream has ended, and readiness is gone first.
 func TestDrain(t *testing.T) {
 	dir := t.TempDir()

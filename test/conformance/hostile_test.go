@@ -211,7 +211,7 @@ func TestWrongDescriptorsTicketsAndActions(t *testing.T) {
 			t.Fatal(err)
 		}
 		v.refuses(fmt.Sprint("DoGet ", i), v.send(t.Context(), "DoGet", ticket))
-		for _, action := range []string{"HealthCheck", "Status", "Refresh", "CancelFlightInfo", "RenewFlightEndpoint", strings.ToValidUTF8(s, "")} {
+		for _, action := range []string{"HealthCheck", "Status", "Refresh", "Delete", "CancelFlightInfo", "RenewFlightEndpoint", strings.ToValidUTF8(s, "")} {
 			m, err := proto.Marshal(&flight.Action{Type: action, Body: []byte(s)})
 			if err != nil {
 				t.Fatal(err)

@@ -34,31 +34,26 @@ func number(n int64) arrow.RecordBatch {
 // TestPutsOutliveKill9: what was acknowledged is there when the server is started again, once, and a client that puts again under its id
 // makes up for the rest.
 func TestPutsOutliveKill9(t *testing.T) {
-	rounds := kills
-	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
-		rounds = n
-	}
-	dir := t.TempDir()
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	manifest := filepath.Join(dir, "server.yaml")
-	write(t, manifest, serverYAML("kill", `  - {name: numbers, access: Append, source: {volume: {claimName: v, path: "in/*.arrow"}}}`+"\n"))
+	rounds := killRounds()
+	begin := mortal(t, "Append")
 	acknowledged := map[int64]bool{}
 	sent := make([]int64, rounds)
+	inTheMiddle := 0 // rounds that were killed before all was acknowledged
 	for round := range rounds {
-		s := startPlain(t, nil, "-f", manifest, "--volume", "v="+data)
-		s.dataset(t, "numbers", flightruntime.DatasetReady)
+		s := begin()
 		time.AfterFunc(time.Duration(50+rand.IntN(250))*time.Millisecond, func() { _ = s.cmd.Process.Kill() })
-		last := putUntilTheEnd(t, s, round, mostBatches, func(n int64) { acknowledged[value(round, n)] = true })
-		sent[round] = last
+		before := len(acknowledged)
+		sent[round] = putUntilTheEnd(t, s, round, mostBatches, func(n int64) { acknowledged[value(round, n)] = true })
+		if len(acknowledged)-before < mostBatches {
+			inTheMiddle++
+		}
 		<-s.exited
 	}
-	s := startPlain(t, nil, "-f", manifest, "--volume", "v="+data)
-	s.dataset(t, "numbers", flightruntime.DatasetReady)
+	s := begin()
+	all, twice := len(acknowledged), 0
 	for n, times := range countNumbers(t, s) {
 		if times != 1 {
+			twice++
 			t.Errorf("%d is there %d times", n, times)
 		}
 		delete(acknowledged, n)
@@ -76,13 +71,97 @@ func TestPutsOutliveKill9(t *testing.T) {
 	got := countNumbers(t, s)
 	for n, times := range got {
 		if times != 1 {
+			twice++
 			t.Errorf("after putting again, %d is there %d times", n, times)
 		}
 	}
 	if int64(len(got)) != total {
 		t.Errorf("after putting again, %d batches are there of %d", len(got), total)
 	}
-	t.Logf("FIGURE %d kill -9, %d batches sent, %d acknowledged batches lost", rounds, total, len(acknowledged))
+	t.Logf("FIGURE %d kill -9, %d of them in the middle of a put: %d batches sent, %d acknowledged, %d of these lost, %d there twice",
+		rounds, inTheMiddle, total, all, len(acknowledged), twice)
+}
+
+// batchesOfAVersion are put at a time by TestOverwritesOutliveKill9.
+const batchesOfAVersion = 3
+
+// TestOverwritesOutliveKill9: whenever the server is killed, one version is there when it is started again, in full, and none that is older
+// than the last that was acknowledged.
+func TestOverwritesOutliveKill9(t *testing.T) {
+	rounds := killRounds()
+	begin := mortal(t, "ReadWrite")
+	s := begin()
+	if !overwriteNumbers(t, s, 1) {
+		t.Fatal("nobody was killed, and the first version was not acknowledged")
+	}
+	s.stop()
+	sent, acknowledged := int64(1), int64(1) // versions
+	for round := range rounds {
+		s = begin()
+		killed := time.AfterFunc(time.Duration(50+rand.IntN(250))*time.Millisecond, func() { _ = s.cmd.Process.Kill() })
+		for overwriteNumbers(t, s, sent+1) {
+			sent++
+			acknowledged = sent
+		}
+		sent++ // it may have landed
+		<-s.exited
+		killed.Stop()
+		s = begin()
+		counts := countNumbers(t, s)
+		s.stop()
+		if len(counts) != 1 {
+			t.Errorf("round %d: %d versions are there, want one", round, len(counts))
+		}
+		for version, batches := range counts {
+			if batches != batchesOfAVersion || version < acknowledged || version > sent {
+				t.Errorf("round %d: version %d has %d of %d batches; %d was acknowledged last and %d sent", round, version, batches, batchesOfAVersion, acknowledged, sent)
+			}
+		}
+	}
+	t.Logf("FIGURE %d kill -9 in the middle of %d overwrites", rounds, sent)
+}
+
+// overwriteNumbers puts a version in the place of the one before, and tells whether it was acknowledged.
+func overwriteNumbers(t *testing.T, s *server, version int64) bool {
+	t.Helper()
+	w, results, err := s.client(t).DoPut(t.Context(), flightruntime.DescriptorForCommand([]byte(`{"dataset": "numbers", "mode": "overwrite"}`)), numbersSchema)
+	if err != nil {
+		return false
+	}
+	for range batchesOfAVersion {
+		if err := w.WriteBatch(number(version)); err != nil {
+			return false
+		}
+	}
+	if err := w.CloseSend(); err != nil {
+		return false
+	}
+	_, err = results.Read()
+	return err == nil
+}
+
+func killRounds() int {
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		return n
+	}
+	return kills
+}
+
+// mortal starts servers of one dataset, numbers, one after the other.
+func mortal(t *testing.T, access string) (begin func() *server) {
+	t.Helper()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(dir, "server.yaml")
+	write(t, manifest, serverYAML("kill", "  - {name: numbers, access: "+access+", source: {volume: {claimName: v, path: \"in/*.arrow\"}}}\n"))
+	return func() *server {
+		s := startPlain(t, nil, "-f", manifest, "--volume", "v="+data)
+		s.dataset(t, "numbers", flightruntime.DatasetReady)
+		return s
+	}
 }
 
 func value(round int, n int64) int64 { return int64(round)<<32 + n }

@@ -136,7 +136,7 @@ def check_long_name_is_refused_in_a_trailer(client, data, manifest):
 def check_list_actions(client, data, manifest):
     actions = {a.type: a.description for a in client.list_actions()}
     assert set(actions) == {
-        "HealthCheck", "Status", "Refresh", "CancelFlightInfo", "RenewFlightEndpoint", "SetSessionOptions", "GetSessionOptions", "CloseSession",
+        "HealthCheck", "Status", "Refresh", "Delete", "CancelFlightInfo", "RenewFlightEndpoint", "SetSessionOptions", "GetSessionOptions", "CloseSession",
     }, actions
     assert all(actions.values())
 

@@ -1,0 +1,19 @@
+"""A handshake with a server that asks nobody who they are."""
+import pyarrow as pa
+import pyarrow.flight as flight
+from auth import by_proto
+from expect import raises, read
+
+REFUSAL = "no authentication by handshake is configured on this server: call it without one"
+
+
+def check_authenticate(client):
+    with raises(pa.ArrowNotImplementedError, REFUSAL):
+        client.authenticate(by_proto("user", "password"))
+    assert read(client, "notes").num_rows == 1
+
+
+def check_authenticate_basic_token(client):
+    with raises(pa.ArrowNotImplementedError, REFUSAL):
+        client.authenticate_basic_token("user", "password")
+    assert read(client, "notes").num_rows == 1
