@@ -9,7 +9,6 @@ import (
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
@@ -70,12 +69,12 @@ func (f arrowFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 			decoder.Release()
 			return nil, err
 		}
-		return &arrowReader{schema: req.schema, quota: q, decoder: decoder}, nil
+		return &arrowReader{schema: req.schema, quota: q, messages: messages, decoder: decoder}, nil
 	})
 }
 
 // messages are those that a request asks for; nil asks for all of them.
-func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *ipcguard.Quota, req *request) (ipc.MessageReader, error) {
+func (f arrowFormat) messages(o source.Object, r io.ReaderAt, q *ipcguard.Quota, req *request) (messageReader, error) {
 	messages := streamMessages(o, r, q)
 	if f.file {
 		blocks, err := readFooter(o, r)
@@ -134,56 +133,67 @@ func checkStreamStart(o source.Object, r io.ReaderAt) error {
 
 var errTruncatedArrow = errors.New("it begins as an Arrow file but has no footer: it is cut, or still being written; write to another name and rename it when done")
 
-func (f arrowFormat) open(messages ipc.MessageReader, q *ipcguard.Quota) (*ipc.Reader, error) {
-	decoder, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(q))
-	if err != nil {
-		what := "stream"
-		if f.file {
-			what = "file"
+// open makes a decoder of the first message, which is the schema. One batch, and all dictionaries together, may take as much as the quota.
+func (f arrowFormat) open(messages messageReader, q *ipcguard.Quota) (*ipcguard.Decoder, error) {
+	m, body, err := messages.next()
+	if err == nil {
+		defer body.Release()
+		var decoder *ipcguard.Decoder
+		if decoder, err = ipcguard.NewDecoder(m, ipcguard.Options{Allocator: q, MaxBatchBytes: q.Limit()}); err == nil {
+			return decoder, nil
 		}
-		return nil, fmt.Errorf("it cannot be read as an Arrow %s: %w", what, undecodable(err))
 	}
-	return decoder, nil
+	what := "stream"
+	if f.file {
+		what = "file"
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it has no schema")
+	}
+	return nil, fmt.Errorf("it cannot be read as an Arrow %s: %w", what, undecodable(err))
 }
 
 type arrowReader struct {
-	schema    *arrow.Schema
-	quota     *ipcguard.Quota
-	decoder   *ipc.Reader
-	validator ipcguard.Validator
-	read      int // batches
+	schema   *arrow.Schema
+	quota    *ipcguard.Quota
+	messages messageReader
+	decoder  *ipcguard.Decoder
+	read     int // batches
 }
 
+// next decodes dictionaries up to the next record batch, and that.
 func (a *arrowReader) next(context.Context) (arrow.RecordBatch, error) {
 	a.quota.Step()
-	if !a.decoder.Next() {
-		if err := a.decoder.Err(); err != nil {
+	for {
+		batch, err := a.decode()
+		if errors.Is(err, io.EOF) {
+			return nil, io.EOF
+		}
+		if err != nil {
 			return nil, fmt.Errorf("record batch %d cannot be decoded: %w", a.read, undecodable(err))
 		}
-		return nil, io.EOF
-	}
-	batch := a.decoder.RecordBatch()
-	batch.Retain() // the decoder keeps its own reference until the next
-	a.read++
-	err := sameLength(batch)
-	if err == nil {
-		err = a.validator.Validate(batch)
-	}
-	if err != nil {
-		batch.Release()
-		return nil, fmt.Errorf("record batch %d is damaged: %w", a.read-1, undecodable(err))
-	}
-	return under(a.schema, batch)
-}
-
-// sameLength is an error if a column has other rows than its batch, which arrow-go lets have more.
-func sameLength(batch arrow.RecordBatch) error {
-	for i, column := range batch.Columns() {
-		if n := int64(column.Len()); n != batch.NumRows() {
-			return fmt.Errorf("column %s has %d rows, the batch has %d", quoted(batch.ColumnName(i)), n, batch.NumRows())
+		if batch != nil {
+			a.read++
+			return under(a.schema, batch)
 		}
 	}
-	return nil
+}
+
+// decode takes in one message, which is a batch or brings none.
+func (a *arrowReader) decode() (arrow.RecordBatch, error) {
+	m, body, err := a.messages.next()
+	if err != nil {
+		return nil, err
+	}
+	defer body.Release()
+	switch m.Kind {
+	case ipcguard.KindRecordBatch:
+		return a.decoder.Batch(m, body)
+	case ipcguard.KindDictionaryBatch:
+		return nil, a.decoder.Dictionary(m, body)
+	default:
+		return nil, fmt.Errorf("there is a %s before it: expected none but the first message", m.Kind)
+	}
 }
 
 func (a *arrowReader) close() { a.decoder.Release() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -175,6 +176,54 @@ func TestArrowLyingLengths(t *testing.T) {
 				t.Errorf("%s, length %d: %v", name, lie, last)
 			}
 		}
+	}
+}
+
+// A Zstandard frame says how large a window its decoder needs, whatever is in it. A file of a few hundred bytes must not get that for nothing.
+func TestArrowDoesNotBelieveZstandardWindows(t *testing.T) {
+	const values, window = 64, 1 << (10 + 19)
+	content := make([]byte, values)
+	for i := range content {
+		content[i] = byte(i + 1) // which cannot be compressed
+	}
+	column := array.NewData(arrow.PrimitiveTypes.Uint8, values, []*memory.Buffer{nil, memory.NewBufferBytes(content)}, nil, 0, 0)
+	schema := arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Uint8}}, nil)
+	data := []byte(streamOf(t, schema, []arrow.RecordBatch{array.NewRecordBatch(schema, []arrow.Array{array.MakeFromData(column)}, -1)}, ipc.WithZstd()))
+	frame := []byte{
+		0x28, 0xb5, 0x2f, 0xfd, // the magic
+		0x00,                                    // a window, and no length of the content
+		19 << 3,                                 // the window's
+		3 | values<<3&0xff, values << 3 >> 8, 0, // one block, the last: a byte and how often it is there
+		0x2a,
+		0x50, 0x2a, 0x4d, 0x18, // a frame that is skipped, of what is left
+	}
+	const streamEnd = 8
+	honest := bytes.TrimRight(data[bytes.Index(data, frame[:4]):len(data)-streamEnd], "\x00") // without padding
+	frame = binary.LittleEndian.AppendUint32(frame, uint32(len(honest)-len(frame)-4))
+	copy(honest, frame)
+	list := objects("arrows", string(data))
+	read := func() (sum, rows int) {
+		layout := inspect(t, format.ArrowStream, list)
+		for batch, err := range lookup(t, format.ArrowStream).Read(t.Context(), layout, 0, format.ReadOptions{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range batch.Column(0).(*array.Uint8).Uint8Values() {
+				sum += int(n)
+				rows++
+			}
+		}
+		return sum, rows
+	}
+	if sum, rows := read(); sum != values*0x2a || rows != values { // the first makes the decoder
+		t.Errorf("%d rows add up to %d, want %d and %d", rows, sum, values, values*0x2a)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	read()
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > window/64 {
+		t.Errorf("%d bytes of data took %d bytes of memory", len(data), took)
 	}
 }
 

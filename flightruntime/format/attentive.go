@@ -32,7 +32,7 @@ func (a attentive) ReadAt(p []byte, off int64) (n int, err error) {
 }
 
 // attentiveAllocator gives memory until its context ends. From then on it panics with the context's error, as a quota does with its own.
-// Compressed record batches, which arrow-go decompresses buffer by buffer in one go, end in this way. What was allocated before is left to
+// Compressed record batches, which are decompressed buffer by buffer in one go, end in this way. What was allocated before is left to
 // the garbage collector, so that only memory that it knows may be given.
 type attentiveAllocator struct {
 	ctx context.Context

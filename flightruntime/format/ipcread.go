@@ -3,24 +3,25 @@ package format
 import (
 	"io"
 
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
-// ipcMessages gives arrow-go's reader of streams the messages of an object, each of which it has looked through before. It does so for
-// files as well: the reader of files would read metadata for itself, and believe them.
+// messageReader gives the messages of an object with their bodies, which the caller releases; io.EOF after the last.
+type messageReader interface {
+	next() (m ipcguard.Message, body *memory.Buffer, err error)
+}
+
+// ipcMessages are all messages of an object.
 type ipcMessages struct {
 	object source.Object
 	r      io.ReaderAt
 	mem    memory.Allocator
 	// following is the next message, without its body, or io.EOF.
 	following func() (message, error)
-	last      *ipc.Message
 }
-
-var _ ipc.MessageReader = (*ipcMessages)(nil)
 
 // streamMessages are those of a stream, one after the other.
 func streamMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) *ipcMessages {
@@ -32,30 +33,28 @@ func streamMessages(o source.Object, r io.ReaderAt, mem memory.Allocator) *ipcMe
 	}}
 }
 
-// Message returns the next message, which is valid until the next call.
-func (s *ipcMessages) Message() (*ipc.Message, error) {
+func (s *ipcMessages) next() (ipcguard.Message, *memory.Buffer, error) {
 	m, err := s.following()
 	if err != nil {
-		return nil, err
+		return ipcguard.Message{}, nil, err
 	}
+	var all ipcguard.Placement
+	if err := all.Add(0, m.BodyLength); err != nil {
+		return ipcguard.Message{}, nil, err
+	}
+	return s.deliver(m, all)
+}
+
+// deliver reads those pieces of a message's body that are wanted.
+func (s *ipcMessages) deliver(m message, wanted ipcguard.Placement) (ipcguard.Message, *memory.Buffer, error) {
 	body := memory.NewResizableBuffer(s.mem)
-	defer body.Release()
-	body.Resize(int(m.BodyLength))
-	if n, err := s.r.ReadAt(body.Bytes(), m.body); int64(n) < m.BodyLength {
-		return nil, readError(s.object, err)
+	body.Resize(int(wanted.Length))
+	for _, piece := range wanted.Pieces {
+		if n, err := s.r.ReadAt(body.Bytes()[piece.At:piece.At+piece.Length], m.body+piece.From); int64(n) < piece.Length {
+			body.Release()
+			return ipcguard.Message{}, nil, readError(s.object, err)
+		}
 	}
-	s.Release()
-	s.last = ipc.NewMessage(memory.NewBufferBytes(m.Metadata), body)
-	return s.last, nil
+	m.BodyLength = wanted.Length
+	return m.Message, body, nil
 }
-
-// Release frees the last message. There is but one owner, arrow-go's reader, which calls it once.
-func (s *ipcMessages) Release() {
-	if s.last != nil {
-		s.last.Release()
-		s.last = nil
-	}
-}
-
-// Retain does nothing: see Release.
-func (s *ipcMessages) Retain() {}

@@ -23,55 +23,6 @@ const (
 	ValidateLayout
 )
 
-// Validator makes sure that batches hold together: offsets and indices that point outside their arrays would otherwise be found by whoever
-// uses the batch, in whatever way. A Validator is for the batches of one stream. The zero value validates in full.
-type Validator struct {
-	Validation Validation
-	// dictionary of each dictionary array that was validated last, in the order of a batch's arrays. Most batches share theirs.
-	dictionaries []arrow.ArrayData
-	next         int
-}
-
-// Validate is the error that names the column that does not hold together.
-func (v *Validator) Validate(batch arrow.RecordBatch) error {
-	v.next = 0
-	for i, column := range batch.Columns() {
-		err := checkArray(column.Data(), v.Validation)
-		if err == nil {
-			err = v.validateDictionaries(column.Data())
-		}
-		if err != nil {
-			return fmt.Errorf("column %s: %w", quoted(batch.ColumnName(i)), err)
-		}
-	}
-	return nil
-}
-
-func (v *Validator) validateDictionaries(data arrow.ArrayData) error {
-	if dictionary := dictionaryOf(data); dictionary != nil {
-		if v.next == len(v.dictionaries) {
-			v.dictionaries = append(v.dictionaries, nil)
-		}
-		known := &v.dictionaries[v.next]
-		v.next++
-		if *known != dictionary {
-			if err := checkArray(dictionary, v.Validation); err != nil {
-				return fmt.Errorf("dictionary: %w", err)
-			}
-			*known = dictionary
-		}
-		if err := v.validateDictionaries(dictionary); err != nil {
-			return fmt.Errorf("dictionary: %w", err)
-		}
-	}
-	for _, child := range data.Children() {
-		if err := v.validateDictionaries(child); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // dictionaryOf is the dictionary of a dictionary array, else nil.
 func dictionaryOf(data arrow.ArrayData) arrow.ArrayData {
 	if d, ok := data.Dictionary().(*array.Data); ok && d != nil {
@@ -80,7 +31,8 @@ func dictionaryOf(data arrow.ArrayData) arrow.ArrayData {
 	return nil
 }
 
-// checkArray makes sure that an array holds together, children included, dictionaries not: they are arrays of their own, that many share.
+// checkArray makes sure that an array holds together, for offsets and indices that point outside would otherwise be found by whoever uses
+// it, in whatever way; children included, dictionaries not: they are arrays of their own, that many share.
 // It takes array data as they were decoded, for to make an arrow.Array of those that do not hold together is enough for a panic. It checks
 // what array.ValidateFull does, and run ends, the order of list views, the prefixes of views and the keys of maps besides; text below a
 // null is not looked at.
