@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"runtime/debug"
 	"sync"
@@ -205,7 +206,7 @@ func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, curr
 	if err != nil {
 		return nil, err
 	}
-	versions := spec.Format + "\n" + versionsOf(objects)
+	versions := fmt.Sprintf("%s %t\n%s", spec.Format, spec.Allows().Overwrite, versionsOf(objects))
 	switch {
 	case current != nil && current.versions == versions:
 		return current.describedAs(spec), nil

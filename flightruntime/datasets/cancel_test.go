@@ -24,7 +24,7 @@ import (
 
 var (
 	cancels    = flag.Int("cancels", 3, "calls to cancel of each kind, of which the times until their work is freed are printed")
-	cancelRows = flag.Int64("cancelrows", 500_000, "rows of the files that these calls decode")
+	cancelRows = flag.Int64("cancelrows", 200_000, "rows of the files that these calls decode")
 )
 
 // heapSlack is what may be left on the heap for other reasons than the call: buffers of connections and pools.

@@ -161,11 +161,21 @@ func TestAnOverwriteThatFailsChangesNothing(t *testing.T) {
 		if err := w.WriteBatch(numbers(3)); err != nil {
 			t.Fatal(err)
 		}
+		staged := func() int {
+			found, err := filepath.Glob(filepath.Join(dir, "..landing-replace-*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found)
+		}
+		for staged() == 0 { // until the server is in the middle of it
+			time.Sleep(time.Millisecond)
+		}
 		leave()
 		if _, err := results.Read(); err == nil {
 			t.Error("a put that was cancelled is answered")
 		}
-		for s.activeCalls() > 0 { // until the server has seen it
+		for staged() > 0 { // until it has let go of it
 			time.Sleep(time.Millisecond)
 		}
 		s.wantRows(t, "a 1 2 ")
@@ -183,7 +193,7 @@ func TestReadersKeepTheVersionTheyBeganWith(t *testing.T) {
 	const parts, rows = 3, 1 << 16
 	dir := t.TempDir()
 	s := serve(t)
-	s.load(t, "one", overwritable("trips", "ArrowStream", dir, "*.arrows"))
+	s.load(t, "one", appendable("trips", "ArrowStream", dir, "*.arrows"))
 	many := make([]int64, rows)
 	for i := range many {
 		many[i] = 1
@@ -192,6 +202,10 @@ func TestReadersKeepTheVersionTheyBeganWith(t *testing.T) {
 		if _, err := s.put(t, flightruntime.DescriptorForPath("trips"), numbers(many...), numbers(many...)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	s.load(t, "two", overwritable("trips", "ArrowStream", dir, "*.arrows")) // the files are what they were
+	if _, err := s.actOn(t.Context(), "Refresh", "trips"); err != nil {
+		t.Fatal(err)
 	}
 	snapshot, err := s.Service.catalog.Snapshot("trips")
 	if err != nil {
@@ -222,6 +236,23 @@ func TestReadersKeepTheVersionTheyBeganWith(t *testing.T) {
 		if err != nil || batch.NumRows() != 1 {
 			t.Errorf("%v, %v, want the row that is there now", batch, err)
 		}
+	}
+}
+
+// A subscriber is told to forget the version that was overwritten.
+func TestASubscriberGetsANewVersion(t *testing.T) {
+	s := serve(t)
+	s.load(t, "one", overwritable("trips", "ArrowFile", t.TempDir(), "*.arrow"))
+	var sub *subscriber
+	for i, want := range [][]string{{"[0 1]"}, {"reset", "[2 3]"}, {"reset", "[4 5]"}} {
+		n := int64(2 * i)
+		if _, err := s.overwrite(t.Context(), command(`{"dataset": "trips", "mode": "overwrite"}`), numbers().Schema(), numbers(n, n+1)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			sub = s.subscriber(t, flightruntime.DescriptorForPath("trips"))
+		}
+		sub.expect(want...)
 	}
 }
 
