@@ -24,9 +24,13 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 )
 
+// caOverlap is how long old and new CA certificates are trusted together.
+const caOverlap = 15 * time.Second
+
 // TestKustomize installs the operator from config/default, as README says, and has it do all that it is for.
 func TestKustomize(t *testing.T) {
-	apply(t, withImages(run(t, "", "kubectl", "kustomize", "config/default")))
+	// With an overlap of CAs that a test can wait for.
+	apply(t, strings.Replace(withImages(run(t, "", "kubectl", "kustomize", "config/default")), "- --leader-elect\n", "- --leader-elect\n        - --ca-overlap="+caOverlap.String()+"\n", 1))
 	run(t, "", "kubectl", "-n", systemNamespace, "rollout", "status", "deployment/flight-operator-manager", "--timeout=120s")
 	for _, test := range []struct {
 		name string
@@ -41,6 +45,12 @@ func TestKustomize(t *testing.T) {
 		{"CreatedLater", testCreatedLater},
 		{"Pods that cannot run", testPodsThatCannotRun},
 		{"Suspend", testSuspend},
+		{"Rotations under load", testRotations},
+		{"Disturbed rotations", testDisturbedRotations},
+		{"Clients' certificates", testClientCertificates},
+		{"cert-manager", testCertManager},
+		{"The operator's CA", testOperatorCA},
+		{"No key in sight", testNoKeyInSight},
 		{"Namespaces", testNamespaces},
 		{"Delete", testDelete},
 		{"Idle", testIdle},
@@ -541,17 +551,31 @@ func testIdle(t *testing.T) {
 func operatorWrites(t *testing.T) float64 {
 	t.Helper()
 	var n float64
+	for method, count := range operatorRequests(t) {
+		if method != http.MethodGet && method != http.MethodPut { // PUT is the lease
+			n += count
+		}
+	}
+	return n
+}
+
+// operatorRequests are the operator's requests to the API server so far, by method.
+func operatorRequests(t *testing.T) map[string]float64 {
+	t.Helper()
+	byMethod := map[string]float64{}
 	for line := range strings.Lines(operatorMetrics(t)) {
-		if !strings.HasPrefix(line, "rest_client_requests_total{") || strings.Contains(line, `method="GET"`) || strings.Contains(line, `method="PUT"`) {
+		if !strings.HasPrefix(line, "rest_client_requests_total{") {
 			continue
 		}
+		_, method, _ := strings.Cut(line, `method="`)
+		method, _, _ = strings.Cut(method, `"`)
 		value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, " "):]), 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n += value
+		byMethod[method] += value
 	}
-	return n
+	return byMethod
 }
 
 func residentMiB(t *testing.T) string {
