@@ -154,7 +154,7 @@ func (a *Authority) Problem() error {
 func (a *Authority) Changed() <-chan event.TypedGenericEvent[struct{}] { return a.changed }
 
 // Report tells what is known of a FlightServer, instead of what was told before. Only what is certain may be told: as long as it is unknown what one of
-// its pods presents, the leaves have to contain what it presented last.
+// its pods presents, the leaves have to contain what it presented last, or the bundle has to be empty.
 func (a *Authority) Report(server types.NamespacedName, r Report) {
 	known := report{bundle: r.Bundle}
 	for _, leaf := range r.Leaves {
