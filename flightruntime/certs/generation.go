@@ -93,6 +93,7 @@ func newGeneration(t terms, certificate *Certificate, clientCAs *bundle, verify 
 	g.tls = &tls.Config{
 		Certificates: []tls.Certificate{certificate.Pair},
 		MinVersion:   t.minVersion,
+		CipherSuites: cipherSuites,
 		NextProtos:   []string{"h2"},
 		// A session that is resumed shows no certificate and proves no client's anew. Connections of gRPC live long: there is little to save.
 		SessionTicketsDisabled: true,
@@ -107,6 +108,17 @@ func newGeneration(t terms, certificate *Certificate, clientCAs *bundle, verify 
 		g.tls.ClientAuth = tls.RequireAnyClientCert // for the alert that says so
 	}
 	return g
+}
+
+// cipherSuites are those of TLS 1.2 that encrypt and authenticate in one, with keys that live as long as a connection: all that HTTP/2 allows
+// (RFC 9113, appendix A, forbids the others). TLS 1.3 has no others.
+var cipherSuites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
 // verify is a handshake's last step.

@@ -323,3 +323,24 @@ func BenchmarkPeer(b *testing.B) {
 		}
 	}
 }
+
+// What HTTP/2 forbids is not spoken, whatever a client offers.
+func TestOldCiphersAreRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	w.issue(t, newAuthority(t, "ca"), named("a.example"))
+	w.look()
+	server := w.TLSConfig()
+	for suite, want := range map[uint16]bool{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: true,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA:    false,
+		tls.TLS_RSA_WITH_AES_128_GCM_SHA256:         false,
+	} {
+		_, err := shake(t, server, &tls.Config{
+			ServerName: "a.example", InsecureSkipVerify: true,
+			MaxVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, CipherSuites: []uint16{suite},
+		})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", tls.CipherSuiteName(suite), err)
+		}
+	}
+}
