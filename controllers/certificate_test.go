@@ -282,7 +282,7 @@ func TestOperatorCA(t *testing.T) {
 		}
 	}
 	w.awaitServed("taxi", first)
-	if at := fs.Status.Certificate.RenewalTime; at == nil || at.Time.Before(time.Now().Add(45*24*time.Hour)) || at.Time.After(leaf.NotAfter) {
+	if at := fs.Status.Certificate.RenewalTime; at == nil || at.Before(&metav1.Time{Time: time.Now().Add(45 * 24 * time.Hour)}) || at.Time.After(leaf.NotAfter) {
 		t.Errorf("renewal at %v of a certificate until %s", at, leaf.NotAfter)
 	}
 	pods := w.nodes.podsCreated()

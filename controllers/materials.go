@@ -124,7 +124,8 @@ func (m *materials) secret(ctx context.Context, key types.NamespacedName, known 
 	if seen, ok := m.secrets.version(key); ok && seen == known && known != (version{}) {
 		return secret, false, nil
 	}
-	if err := m.live.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
+	err = m.live.Get(ctx, key, secret)
+	if client.IgnoreNotFound(err) != nil {
 		return secret, false, fmt.Errorf("read Secret %s: %w", key.Name, err)
 	}
 	return secret, true, nil
@@ -227,7 +228,8 @@ func (m *materials) configMap(ctx context.Context, key types.NamespacedName, kno
 	case versionOf(seen) == known:
 		return cm, false, nil
 	}
-	if err := m.live.Get(ctx, key, cm); client.IgnoreNotFound(err) != nil {
+	err = m.live.Get(ctx, key, cm)
+	if client.IgnoreNotFound(err) != nil {
 		return cm, false, fmt.Errorf("read ConfigMap %s: %w", key.Name, err)
 	}
 	return cm, true, nil

@@ -68,7 +68,9 @@ func testCertManager(t *testing.T) {
 		if len(seen) < 4 {
 			t.Errorf("expected three renewals to be served in 100 s, saw %d certificates", len(seen))
 		}
-		s.edit(t, func(spec *v1alpha1.FlightServerSpec) { spec.TLS.Certificate.Duration, spec.TLS.Certificate.RenewBefore = nil, nil })
+		s.edit(t, func(spec *v1alpha1.FlightServerSpec) {
+			spec.TLS.Certificate.Duration, spec.TLS.Certificate.RenewBefore = nil, nil
+		})
 		s.servesItsSecret(t)
 	})
 	t.Run("renewed by hand", func(t *testing.T) {
