@@ -1,13 +1,14 @@
 package e2e
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
@@ -48,17 +49,14 @@ func testCertManager(t *testing.T) {
 	s := server{namespace(t, "e2e-cert-manager"), "issued"}
 	evidence.watch(t, s.namespace)
 	apply(t, fmt.Sprintf(issuers, s.namespace))
-	apply(t, tlsServer(s, "{certificate: {issuerRef: {name: first}}}"))
+	// Renewed half a minute after each issuance.
+	apply(t, tlsServer(s, "{certificate: {issuerRef: {name: first}, duration: 1h, renewBefore: 59m30s}}"))
 	s.ready(t)
 	s.servesItsSecret(t)
 	roots := s.caFile(t)
 	l := startLoad(t, s, roots.path, 4, 20)
 
 	t.Run("left alone", func(t *testing.T) {
-		// Renewed half a minute after each issuance.
-		s.edit(t, func(spec *v1alpha1.FlightServerSpec) {
-			spec.TLS.Certificate.Duration, spec.TLS.Certificate.RenewBefore = duration(time.Hour), duration(time.Hour-30*time.Second)
-		})
 		seen := map[string]bool{}
 		for begun := time.Now(); time.Since(begun) < 100*time.Second; time.Sleep(200 * time.Millisecond) {
 			if fs := s.get(t); isTrue(fs, v1alpha1.ConditionCertificateServed) {
@@ -98,6 +96,23 @@ func testCertManager(t *testing.T) {
 		})
 		if issuer := s.get(t).Status.Certificate.Issuer; issuer != "CN=second" {
 			t.Errorf("issued by %s", issuer)
+		}
+	})
+	t.Run("another CA of the same issuer", func(t *testing.T) {
+		before := secretValue(t, s.namespace, "second", "tls.crt")
+		s.renew(t, "second")
+		var also []byte
+		eventually(t, func() error {
+			if also = secretValue(t, s.namespace, "second", "tls.crt"); bytes.Equal(also, before) {
+				return errors.New("the CA is still the one of before")
+			}
+			return nil
+		})
+		roots.also.Store(&also)
+		time.Sleep(time.Second)
+		s.servesAnother(t, func() { s.renew(t, s.name) })
+		if ca := clientCA(t, s); !strings.Contains(ca, string(also)) || !strings.Contains(ca, string(before)) {
+			t.Errorf("clients get %d CA certificates, expected the new one and the one of before", strings.Count(ca, "BEGIN"))
 		}
 	})
 	report := l.end(t)
@@ -219,8 +234,6 @@ func (s server) renew(t *testing.T, certificate string) {
 	run(t, "", "kubectl", "-n", s.namespace, "patch", "certificate", certificate, "--subresource=status", "--type=json", "-p",
 		`[{"op": "add", "path": "/status/conditions/-", "value": {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered"}}]`)
 }
-
-func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
 func secretValue(t *testing.T, ns, name, key string) []byte {
 	t.Helper()
