@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type Options struct {
 	Policy Policy
 	// Servers are the FlightServers that have TLS. An old CA is trusted until there is a Report on each of them, and a new one waits for that.
 	Servers func(context.Context) ([]types.NamespacedName, error)
-	// Interval is how often the Secret and the clock are looked at, a minute if it is 0. Timers stand still while a machine sleeps, so there is none
+	// Interval is how often the Secret and the clock are looked at, 10 s if it is 0. Timers stand still while a machine sleeps, so there is none
 	// that is set years ahead.
 	Interval time.Duration
 	// Now is time.Now if it is nil.
@@ -46,7 +47,9 @@ type Options struct {
 }
 
 const (
-	defaultInterval = time.Minute
+	defaultInterval = 10 * time.Second
+	// reportPause is the shortest time between two looks that reports ask for: there are many while a CA is replaced.
+	reportPause = time.Second
 	// retryInterval is the wait after an error, and the shortest between two looks.
 	retryInterval = 5 * time.Second
 	// attempts are made at a write that others were faster with; two managers need two.
@@ -58,6 +61,8 @@ const (
 type Authority struct {
 	o       Options
 	changed chan event.TypedGenericEvent[struct{}]
+	// reported asks for a look: a report says something new.
+	reported chan struct{}
 
 	// syncing is held by Sync.
 	syncing sync.Mutex
@@ -100,10 +105,11 @@ func NewAuthority(o Options) (*Authority, error) {
 		o.Now = time.Now
 	}
 	return &Authority{
-		o:       o,
-		changed: make(chan event.TypedGenericEvent[struct{}], 1),
-		reports: map[types.NamespacedName]report{},
-		problem: ErrNotLoaded,
+		o:        o,
+		reported: make(chan struct{}, 1),
+		changed:  make(chan event.TypedGenericEvent[struct{}], 1),
+		reports:  map[types.NamespacedName]report{},
+		problem:  ErrNotLoaded,
 	}, nil
 }
 
@@ -129,6 +135,12 @@ func (a *Authority) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(min(wait, a.o.Interval)):
+		case <-a.reported:
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(min(reportPause, a.o.Interval)):
+			}
 		}
 	}
 }
@@ -160,9 +172,19 @@ func (a *Authority) Report(server types.NamespacedName, r Report) {
 	for _, leaf := range r.Leaves {
 		known.issuers = append(known.issuers, IssuerID(leaf))
 	}
+	slices.Sort(known.issuers)
+	known.issuers = slices.Compact(known.issuers)
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	before, was := a.reports[server]
 	a.reports[server] = known
+	a.mu.Unlock()
+	if was && before.bundle == known.bundle && slices.Equal(before.issuers, known.issuers) {
+		return
+	}
+	select {
+	case a.reported <- struct{}{}:
+	default: // one look for many
+	}
 }
 
 // Forget takes back what was told of a FlightServer, which is gone or has no TLS any more.
