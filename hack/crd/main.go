@@ -1,12 +1,16 @@
 // Command crd makes a generated CustomResourceDefinition smaller, in place: it drops what the schema says about Kubernetes' own types,
-// which `kubectl explain pod.spec` says as well, and keeps every word about ours. It fails if the result is still too large.
+// which `kubectl explain pod.spec` says as well, writes each of those in one line, for their depth is mostly indentation, and keeps every word
+// about ours. It fails if the result is still too large.
 //
 // Usage: crd FILE...
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 
 	"sigs.k8s.io/yaml"
 )
@@ -64,7 +68,14 @@ func shrinkFile(file string) error {
 	return nil
 }
 
-// shrink drops the descriptions below the given paths from every version of a definition in YAML.
+// placeholder is the one member of a schema that stands for a line.
+const placeholder = "line-of-json"
+
+// placeholders finds them, with the line break before them.
+var placeholders = regexp.MustCompile(`\n *` + placeholder + `: (\d+)`)
+
+// shrink drops the descriptions below the given paths from every version of a definition in YAML, and writes what is left of these in a line of
+// JSON each, which YAML contains.
 func shrink(definition []byte, paths []string) ([]byte, error) {
 	var crd map[string]any
 	if err := yaml.Unmarshal(definition, &crd); err != nil {
@@ -74,6 +85,7 @@ func shrink(definition []byte, paths []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	var lines [][]byte
 	for _, schema := range schemas {
 		for _, path := range paths {
 			root, err := lookup(schema, path)
@@ -81,11 +93,22 @@ func shrink(definition []byte, paths []string) ([]byte, error) {
 				return nil, err
 			}
 			keepFirstLine(root)
+			line, err := json.Marshal(root)
+			if err != nil {
+				return nil, err
+			}
+			clear(root)
+			root[placeholder] = len(lines)
+			lines = append(lines, line)
 		}
 	}
 	out, err := yaml.Marshal(crd)
 	if err != nil {
 		return nil, err
 	}
+	out = placeholders.ReplaceAllFunc(out, func(hit []byte) []byte {
+		n, _ := strconv.Atoi(string(placeholders.FindSubmatch(hit)[1])) // digits, by the expression
+		return append([]byte(" "), lines[n]...)
+	})
 	return append([]byte("---\n"), out...), nil
 }

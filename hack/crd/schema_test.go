@@ -95,20 +95,7 @@ spec:
                   type: string
                 description: Ours.
                 type: object
-              tolerations:
-                description: Taints that the pods tolerate.
-                items:
-                  properties:
-                    description:
-                      type: string
-                    key:
-                      type: string
-                    rest:
-                      additionalProperties:
-                        type: integer
-                      type: object
-                  type: object
-                type: array
+              tolerations: {"description":"Taints that the pods tolerate.","items":{"properties":{"description":{"type":"string"},"key":{"type":"string"},"rest":{"additionalProperties":{"type":"integer"},"type":"object"}},"type":"object"},"type":"array"}
               volumes:
                 description: Ours.
                 items:
@@ -116,11 +103,7 @@ spec:
                     name:
                       description: Ours.
                       type: string
-                    secret:
-                      properties:
-                        items:
-                          type: string
-                      type: object
+                    secret: {"properties":{"items":{"type":"string"}},"type":"object"}
                   type: object
                 type: array
             type: object
