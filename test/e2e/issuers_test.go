@@ -49,8 +49,8 @@ func testCertManager(t *testing.T) {
 	s := server{namespace(t, "e2e-cert-manager"), "issued"}
 	evidence.watch(t, s.namespace)
 	apply(t, fmt.Sprintf(issuers, s.namespace))
-	// Renewed half a minute after each issuance.
-	apply(t, tlsServer(s, "{certificate: {issuerRef: {name: first}, duration: 1h, renewBefore: 59m30s}}"))
+	// Renewed ten seconds after each issuance.
+	apply(t, tlsServer(s, "{certificate: {issuerRef: {name: first}, duration: 1h, renewBefore: 59m50s}}"))
 	s.ready(t)
 	s.servesItsSecret(t)
 	roots := s.caFile(t)
@@ -58,13 +58,13 @@ func testCertManager(t *testing.T) {
 
 	t.Run("left alone", func(t *testing.T) {
 		seen := map[string]bool{}
-		for begun := time.Now(); time.Since(begun) < 100*time.Second; time.Sleep(200 * time.Millisecond) {
+		for begun := time.Now(); time.Since(begun) < 40*time.Second; time.Sleep(200 * time.Millisecond) {
 			if fs := s.get(t); isTrue(fs, v1alpha1.ConditionCertificateServed) {
 				seen[fs.Status.Certificate.Fingerprint] = true
 			}
 		}
 		if len(seen) < 4 {
-			t.Errorf("expected three renewals to be served in 100 s, saw %d certificates", len(seen))
+			t.Errorf("expected three renewals to be served in 40 s, saw %d certificates", len(seen))
 		}
 		s.edit(t, func(spec *v1alpha1.FlightServerSpec) {
 			spec.TLS.Certificate.Duration, spec.TLS.Certificate.RenewBefore = nil, nil

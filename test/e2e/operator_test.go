@@ -25,7 +25,7 @@ import (
 )
 
 // caOverlap is how long old and new CA certificates are trusted together.
-const caOverlap = 15 * time.Second
+const caOverlap = 5 * time.Second
 
 // TestKustomize installs the operator from config/default, as README says, and has it do all that it is for.
 func TestKustomize(t *testing.T) {
