@@ -365,10 +365,11 @@ func serverName(fs *v1alpha1.FlightServer, pod *corev1.Pod) string {
 	return config.ServerNames(fs, "")[0]
 }
 
-// exposeCertificates exposes when the first of the certificates ends that the servers present, as seen and not as stored.
+// exposeCertificates exposes the time of the certificate that ends first of those that the servers present, as seen and not as stored.
 func exposeCertificates(key types.NamespacedName, results map[string]probe.Result) {
-	if end := status.EarliestEnd(results); !end.IsZero() {
-		certificateEnd.WithLabelValues(key.Namespace, key.Name).Set(float64(end.Unix()))
+	if leaf := status.FirstToEnd(results); leaf != nil {
+		certificateBegin.WithLabelValues(key.Namespace, key.Name).Set(float64(leaf.NotBefore.Unix()))
+		certificateEnd.WithLabelValues(key.Namespace, key.Name).Set(float64(leaf.NotAfter.Unix()))
 		return
 	}
 	forgetCertificateMetrics(key)

@@ -26,6 +26,12 @@ var (
 		Help: "When the first of the certificates ends that the servers of a FlightServer present, as the operator saw in handshakes, in seconds since 1970.",
 	}, []string{"namespace", "flightserver"})
 
+	// With the end, it gives the lifetime: what is soon for a certificate of 90 days is all the time that one of a day has.
+	certificateBegin = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "flight_operator_certificate_not_before_timestamp_seconds",
+		Help: "When that certificate began to be valid, in seconds since 1970.",
+	}, []string{"namespace", "flightserver"})
+
 	rotationSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "flight_operator_certificate_rotation_duration_seconds",
 		Help: "Time from the operator's reading a new certificate until every ready server was seen to present it.",
@@ -35,7 +41,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(conditionGauge, serversGauge, certificateEnd, rotationSeconds)
+	metrics.Registry.MustRegister(conditionGauge, serversGauge, certificateBegin, certificateEnd, rotationSeconds)
 }
 
 // lastingConditions are those that are always present, so that their series never vanish.
@@ -86,5 +92,6 @@ func forgetMetrics(key types.NamespacedName) {
 }
 
 func forgetCertificateMetrics(key types.NamespacedName) {
+	certificateBegin.DeleteLabelValues(key.Namespace, key.Name)
 	certificateEnd.DeleteLabelValues(key.Namespace, key.Name)
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -134,12 +135,13 @@ func certificateStatus(o *Observation) *v1alpha1.CertificateStatus {
 	return s
 }
 
-// EarliestEnd is when the first of the certificates ends that the servers present, as seen; zero if none was seen.
-func EarliestEnd(results map[string]probe.Result) (end time.Time) {
+// FirstToEnd is that of the certificates which ends first that the servers present, as seen; nil if none was seen. It is shared: nothing in it may
+// be changed.
+func FirstToEnd(results map[string]probe.Result) (first *x509.Certificate) {
 	for _, r := range results {
-		if r.Leaf != nil && (end.IsZero() || r.Leaf.Certificate.NotAfter.Before(end)) {
-			end = r.Leaf.Certificate.NotAfter
+		if r.Leaf != nil && (first == nil || r.Leaf.Certificate.NotAfter.Before(first.NotAfter)) {
+			first = r.Leaf.Certificate
 		}
 	}
-	return end
+	return first
 }

@@ -182,13 +182,13 @@ func TestCertificateConditions(t *testing.T) {
 	}
 }
 
-func TestEarliestEnd(t *testing.T) {
+func TestFirstToEnd(t *testing.T) {
 	early := presenting("x")
 	early.Leaf.Certificate = &x509.Certificate{NotAfter: now}
-	if got := status.EarliestEnd(map[string]probe.Result{"a": presenting("x"), "b": early, "c": serving("new")}); !got.Equal(now) {
-		t.Errorf("the earliest end is %s, expected %s", got, now)
+	if got := status.FirstToEnd(map[string]probe.Result{"a": presenting("x"), "b": early, "c": serving("new")}); got != early.Leaf.Certificate {
+		t.Errorf("the first to end is %v, expected the one that ends at %s", got, now)
 	}
-	if got := status.EarliestEnd(nil); !got.IsZero() {
-		t.Errorf("of no certificates: %s", got)
+	if got := status.FirstToEnd(nil); got != nil {
+		t.Errorf("of no certificates: %v", got)
 	}
 }
