@@ -15,13 +15,15 @@ func TestChartInstallsWhatKustomizeInstalls(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		values     string
+		resources  []string
 		components []string
 	}{
 		{name: "as released"},
 		{name: "highly available", values: "replicas: 2", components: []string{"high-availability"}},
+		{name: "monitored", values: "metrics: {serviceMonitor: {create: true}, prometheusRule: {create: true}}", resources: []string{"prometheus"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			want := kustomizeObjects(t, tc.components...)
+			want := kustomizeObjects(t, tc.resources, tc.components)
 			// Helm makes the namespace, or the user does: a chart cannot.
 			delete(want, "Namespace//"+namespace)
 			got := helmObjects(t, tc.values)
@@ -88,6 +90,7 @@ serviceAccount: {name: runner, annotations: {a: b}}
 metrics:
   service: {annotations: {c: d}}
   serviceMonitor: {create: true, labels: {team: data}, interval: 15s}
+  prometheusRule: {create: true, labels: {team: alerts}}
 resources: {requests: {cpu: 1}, limits: {memory: 1Gi}}
 podAnnotations: {e: f}
 podLabels: {g: h}
@@ -123,6 +126,7 @@ func TestEveryValueTakesEffect(t *testing.T) {
 	equal(t, "account's annotations", all.one(t, "ServiceAccount").GetAnnotations(), map[string]string{"a": "b"})
 	equal(t, "metrics annotations", all.one(t, "Service").GetAnnotations(), map[string]string{"c": "d"})
 	equal(t, "monitor's label", all.one(t, "ServiceMonitor").GetLabels()["team"], "data")
+	equal(t, "rule's label", all.one(t, "PrometheusRule").GetLabels()["team"], "alerts")
 	equal(t, "scrape interval", at[[]any](t, all.one(t, "ServiceMonitor"), "spec", "endpoints")[0].(map[string]any)["interval"], any("15s"))
 	equal(t, "memory", container["resources"].(map[string]any)["limits"], any(map[string]any{"memory": "1Gi"}))
 	equal(t, "pod annotation", at[string](t, deployment, "spec", "template", "metadata", "annotations", "e"), "f")

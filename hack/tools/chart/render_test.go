@@ -102,10 +102,14 @@ func helmObjects(t *testing.T, values string) objects {
 	return out
 }
 
-// kustomizeObjects are the objects that an overlay with these components on config/default builds.
-func kustomizeObjects(t *testing.T, components ...string) objects {
+// kustomizeObjects are the objects that an overlay with these folders of config/ and these components on config/default builds.
+func kustomizeObjects(t *testing.T, resources, components []string) objects {
 	t.Helper()
-	overlay := "resources: [../config/default]\ncomponents:\n"
+	overlay := "resources:\n- ../config/default\n"
+	for _, r := range resources {
+		overlay += "- ../config/" + r + "\n"
+	}
+	overlay += "components:\n"
 	for _, c := range components {
 		overlay += "- ../config/components/" + c + "\n"
 	}
