@@ -242,6 +242,27 @@ func TestClientCA(t *testing.T) {
 	}
 }
 
+// Another key of the same ConfigMap is another bundle, though the ConfigMap is of the version that it was.
+func TestClientCAOfAnotherKey(t *testing.T) {
+	w := newWorld(t)
+	before, after := string(caPEM(newCA(t))), string(caPEM(newCA(t)))
+	cm := &corev1.ConfigMap{ObjectMeta: w.meta("clients"), Data: map[string]string{"before": before, "after": after}}
+	fs := w.flightServer("taxi", secretRef("cert"), func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS.ClientCA = &v1alpha1.ClientCA{ConfigMapRef: &v1alpha1.KeyReference{Name: "clients", Key: "before"}}
+	})
+	w.create(cm, w.tlsSecret("cert", newCA(t)), fs)
+	w.awaitReady("taxi")
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.TLS.ClientCA.ConfigMapRef.Key = "after" })
+	w.awaitReady("taxi")
+	for _, got := range w.nodes.clientCAs() {
+		if got != certs.Digest([]byte(after)) {
+			t.Errorf("a server checks clients against %s", got)
+		}
+	}
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.TLS.ClientCA.ConfigMapRef.Key = "none" })
+	w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonClientCAInvalid)
+}
+
 // A change of the CA leaves clients the one of before for a time.
 func TestClientsTrustOverlaps(t *testing.T) {
 	w := newWorldWithOverlap(t, 3*time.Second)

@@ -51,6 +51,8 @@ type certificateFacts struct {
 // bundleFacts are what one version of a ConfigMap or Secret says of CA certificates.
 type bundleFacts struct {
 	version version
+	// item is the key of the object's data that they are of.
+	item string
 	// digest is that of the file, empty if there is none that can be read.
 	digest  string
 	problem *status.Problem
@@ -178,6 +180,9 @@ func clientsCA(given []byte, c *certs.Certificate) []byte {
 // bundle reads the CA certificates that clients are checked against, if they are not as they were before.
 func (m *materials) bundle(ctx context.Context, namespace string, ca *v1alpha1.ClientCA, before bundleFacts) (bundleFacts, error) {
 	kind, name, item := config.ClientCAKey(ca)
+	if before.item != item {
+		before = bundleFacts{} // another key of the same version
+	}
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	var data []byte
 	var found version
@@ -197,7 +202,7 @@ func (m *materials) bundle(ctx context.Context, namespace string, ca *v1alpha1.C
 			data = []byte(text)
 		}
 	}
-	facts := bundleFacts{version: found}
+	facts := bundleFacts{version: found, item: item}
 	invalid := func(format string, args ...any) (bundleFacts, error) {
 		facts.problem = &status.Problem{Reason: v1alpha1.ReasonClientCAInvalid, Message: "spec.tls.clientCA: " + fmt.Sprintf(format, args...)}
 		return facts, nil
