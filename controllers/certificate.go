@@ -46,9 +46,9 @@ type tlsScope struct {
 	wake time.Time
 }
 
-// soon makes the scope wake at a time, if not earlier.
+// soon makes the scope wake at a time, if not earlier. A time that is over means nothing, and hides none that is to come.
 func (t *tlsScope) soon(at time.Time) {
-	if !at.IsZero() && (t.wake.IsZero() || at.Before(t.wake)) {
+	if at.After(time.Now().Round(0)) && (t.wake.IsZero() || at.Before(t.wake)) {
 		t.wake = at
 	}
 }

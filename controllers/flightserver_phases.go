@@ -164,7 +164,8 @@ func (s *scope) fail(err error) (ctrl.Result, error) {
 	case errors.As(err, &stalled):
 		s.seen.Stalled = &stalled.Problem
 		if stalled.Reason == v1alpha1.ReasonInvalidSpec {
-			return ctrl.Result{}, nil
+			// The certificate comes before the configuration, and is renewed all the same.
+			return ctrl.Result{RequeueAfter: s.wake(0, time.Now())}, nil
 		}
 		return ctrl.Result{RequeueAfter: stalledRecheck}, nil
 	case errors.Is(err, errOwnerGone):
