@@ -273,8 +273,10 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 	seen.Wants.ClientCA = s.tls.material.clientCA.digest
 	if c.Current != nil {
 		seen.Wants.Fingerprint = c.Current.Fingerprint
-		c.Due = r.rotations.due(s.key, c.Current.Fingerprint, now)
-		s.tls.soon(c.Due.Add(status.RotationOverdue))
+		var awaited bool
+		if c.Due, awaited = r.rotations.due(s.key, c.Current.Fingerprint, now); awaited {
+			s.tls.soon(c.Due.Add(status.RotationOverdue))
+		}
 		if p := facts.parsed; p != nil && certs.Fingerprint(p.Leaf) == c.Current.Fingerprint {
 			seen.Wants.Chain = p.Digest
 			s.tls.soon(p.Leaf.NotAfter)

@@ -22,14 +22,19 @@ type rotation struct {
 
 func newRotations() *rotations { return &rotations{by: map[types.NamespacedName]rotation{}} }
 
-// due is since when a certificate should be presented: since it was first asked for here.
-func (r *rotations) due(key types.NamespacedName, fingerprint string, now time.Time) time.Time {
+// due is since when a certificate should be presented: since it was first asked for here or, if all servers did last time, since now. What they
+// are found behind in then, a new pod or other CA certificates for clients, is no older.
+func (r *rotations) due(key types.NamespacedName, fingerprint string, now time.Time) (since time.Time, awaited bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.by[key].fingerprint != fingerprint {
 		r.by[key] = rotation{fingerprint: fingerprint, since: now}
 	}
-	return r.by[key].since
+	current := r.by[key]
+	if current.done {
+		return now, false
+	}
+	return current.since, true
 }
 
 // served records whether all servers present the certificate, and gives the time that it took them the first time that they do. When they do not any
