@@ -32,6 +32,10 @@ const defaultCertificateLife = 90 * 24 * time.Hour
 // tlsScope is what one reconciliation knows of a FlightServer's TLS.
 type tlsScope struct {
 	material material
+	// published is whether the servers' configuration and the clients' ConfigMap have been written with the authority's bundle.
+	published bool
+	// loaded is whether the material could be looked at.
+	loaded bool
 	// authority is the operator's CA, and servers know the operator by its bundle.
 	authority pki.Snapshot
 	// issuing is what the issuer of the certificate, cert-manager or the operator, says of it, nil if there is nothing to say.
@@ -64,6 +68,7 @@ func (r *FlightServerReconciler) loadTLS(ctx context.Context, s *scope) (err err
 		return fmt.Errorf("the operator has no identity towards the servers: %w", err)
 	}
 	s.tls.material, err = r.materials.load(ctx, s.fs)
+	s.tls.loaded = err == nil
 	return err
 }
 
@@ -145,6 +150,7 @@ func (r *FlightServerReconciler) ensureOwnCertificate(ctx context.Context, s *sc
 	}
 	r.materials.invalidate(s.key) // the watch has not seen it yet
 	s.tls.material, err = r.materials.load(ctx, s.fs)
+	s.tls.loaded = err == nil
 	if c := s.tls.material.certificate.parsed; c != nil {
 		s.tls.renewal = pki.RenewalTime(c.Leaf, request.Lifetime, key.String())
 		s.tls.soon(s.tls.renewal)
@@ -253,15 +259,22 @@ func certManagerSays(c *cmv1.Certificate) (problem *status.Problem, moves bool) 
 	}
 }
 
-// observeCertificate puts together what was found of the certificate.
-func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Observation) {
-	if s.tls == nil {
+// observeCertificate puts together what was found of the certificate, given what kept the phases from their end, if anything did.
+func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Observation, failure error) {
+	if s.fs.Spec.TLS == nil {
+		return
+	}
+	now := time.Now().Round(0)
+	if s.tls == nil || !s.tls.loaded {
+		seen.Certificate = unseenCertificate(s.fs, failure, now)
+		if c := seen.Certificate.Current; c != nil {
+			seen.Wants.Fingerprint = c.Fingerprint
+		}
 		return
 	}
 	if seen.Stalled == nil {
 		seen.Stalled = s.tls.stalled
 	}
-	now := time.Now().Round(0)
 	facts := s.tls.material.certificate
 	c := certificateOf(s.fs, facts, config.ServerNames(s.fs, r.ClusterDomain), now)
 	c.RenewalTime = s.tls.renewal
@@ -286,6 +299,25 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 		s.tls.soon(p.Leaf.NotBefore)
 	}
 	seen.Certificate = c
+}
+
+// unseenCertificate is the one of before, of which nothing new can be told.
+func unseenCertificate(fs *v1alpha1.FlightServer, why error, now time.Time) *status.Certificate {
+	c := &status.Certificate{SecretName: config.SecretName(fs), Due: now}
+	if why != nil {
+		c.Unseen = &status.Problem{Reason: v1alpha1.ReasonApplyFailed, Message: why.Error()}
+	}
+	last := fs.Status.Certificate
+	if last == nil {
+		return c
+	}
+	if last.Fingerprint != "" {
+		c.Current = last.DeepCopy()
+	}
+	if last.RenewalTime != nil {
+		c.RenewalTime = last.RenewalTime.Time
+	}
+	return c
 }
 
 // reasons are package certs' in the words of conditions.
@@ -336,11 +368,18 @@ func describe(c *certs.Certificate) *v1alpha1.CertificateStatus {
 
 // report tells the operator's CA what is known of a FlightServer, so that no CA is dropped on which a server or a client still depends.
 func (r *FlightServerReconciler) report(s *scope, seen *status.Observation) {
-	if s.tls == nil {
-		return
+	if s.fs.Spec.TLS != nil {
+		r.Authority.Report(s.key, reportOf(s.tls, seen))
 	}
-	known := pki.Report{Bundle: s.tls.authority.Digest}
-	if p := s.tls.material.certificate.parsed; p != nil {
+}
+
+// reportOf is what is certain: that all have the bundle is so only if it was published, and every server that runs is known to have it.
+func reportOf(t *tlsScope, seen *status.Observation) pki.Report {
+	if t == nil || !t.loaded || !t.published {
+		return pki.Report{}
+	}
+	known := pki.Report{Bundle: t.authority.Digest}
+	if p := t.material.certificate.parsed; p != nil {
 		known.Leaves = append(known.Leaves, p.Leaf)
 	}
 	for i := range seen.Pods {
@@ -356,7 +395,7 @@ func (r *FlightServerReconciler) report(s *scope, seen *status.Observation) {
 			known.Bundle = "" // it does not know the operator by the newest bundle yet
 		}
 	}
-	r.Authority.Report(s.key, known)
+	return known
 }
 
 // serverName is the name that probes ask a pod's server for, empty if it speaks plain text.

@@ -242,6 +242,34 @@ func TestClientCA(t *testing.T) {
 	}
 }
 
+// An operator that cannot read its own CA says so, and what the one before it found of the certificates stays.
+func TestDamagedCA(t *testing.T) {
+	w := newWorld(t)
+	secret := w.tlsSecret("cert", newCA(t))
+	w.create(secret, w.flightServer("taxi", secretRef("cert")))
+	served := fingerprint(t, secret.Data["tls.crt"])
+	w.awaitServed("taxi", served)
+	w.operator.stop()
+
+	ca := &corev1.Secret{ObjectMeta: w.meta(pki.SecretName)}
+	var good []byte
+	change(w, ca, func(s *corev1.Secret) { good, s.Data[pki.KeyCertificate] = s.Data[pki.KeyCertificate], []byte("damaged") })
+	w.operator = startOperator(w, runtimeImage)
+	w.create(w.flightServer("bus", secretRef("cert")))
+	for _, name := range []string{"taxi", "bus"} {
+		fs := w.awaitCondition(name, v1alpha1.ConditionCertificateReady, metav1.ConditionUnknown, v1alpha1.ReasonApplyFailed)
+		if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonApplyFailed || !strings.Contains(c.Message, "bring its data back from a backup") {
+			t.Errorf("%s: Ready says %s: %s", name, c.Reason, c.Message)
+		}
+	}
+	fs := w.awaitCondition("taxi", v1alpha1.ConditionCertificateServed, metav1.ConditionTrue, v1alpha1.ReasonCertificateServed)
+	if c := fs.Status.Certificate; c.Fingerprint != served || c.ServedBy != "1/1" {
+		t.Errorf("what was known of the certificate is gone: %+v", c)
+	}
+	change(w, ca, func(s *corev1.Secret) { s.Data[pki.KeyCertificate] = good })
+	w.awaitServed("taxi", served)
+}
+
 // Another key of the same ConfigMap is another bundle, though the ConfigMap is of the version that it was.
 func TestClientCAOfAnotherKey(t *testing.T) {
 	w := newWorld(t)

@@ -49,7 +49,17 @@ func (c *clientConfigMaps) forget(key types.NamespacedName) {
 	delete(c.by, key)
 }
 
-// applyClientConfigMap sees to the ConfigMap that clients mount.
+// publish sees to the ConfigMap that clients mount. The servers' own is there already.
+func (r *FlightServerReconciler) publish(ctx context.Context, s *scope) error {
+	if err := r.applyClientConfigMap(ctx, s); err != nil {
+		return err
+	}
+	if s.tls != nil {
+		s.tls.published = true
+	}
+	return nil
+}
+
 func (r *FlightServerReconciler) applyClientConfigMap(ctx context.Context, s *scope) error {
 	key := types.NamespacedName{Namespace: s.fs.Namespace, Name: desired.ClientConfigMapName(s.fs.Name)}
 	m := metadataOf(kindConfigMap)

@@ -87,7 +87,7 @@ var phases = []phase{
 	(*FlightServerReconciler).ensureCertificate,
 	(*FlightServerReconciler).renderConfiguration,
 	(*FlightServerReconciler).applyConfigMap,
-	(*FlightServerReconciler).applyClientConfigMap,
+	(*FlightServerReconciler).publish,
 	(*FlightServerReconciler).ensureSigningSecret,
 	(*FlightServerReconciler).applyDeployment,
 	(*FlightServerReconciler).applyService,
@@ -106,7 +106,7 @@ func (r *FlightServerReconciler) run(ctx context.Context, s *scope) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, errors.Join(failure, err)
 	}
-	r.observeCertificate(s, seen)
+	r.observeCertificate(s, seen, failure)
 	r.probe(s, seen)
 	r.report(s, seen)
 	s.seen = seen

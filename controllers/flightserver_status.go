@@ -48,7 +48,7 @@ func (r *FlightServerReconciler) writeStatus(ctx context.Context, s *scope) (con
 
 // exposeRotation exposes what became of the certificate, and how long that took.
 func (r *FlightServerReconciler) exposeRotation(s *scope, conditions []metav1.Condition) {
-	if s.tls == nil {
+	if s.tls == nil || !s.tls.loaded {
 		return
 	}
 	exposeCertificates(s.key, s.seen.Results)

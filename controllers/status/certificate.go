@@ -20,6 +20,8 @@ type Certificate struct {
 	SecretName string
 	// Current is the certificate that the servers should present: the Secret's, or while that is not good the last that was. Nil if none is known.
 	Current *v1alpha1.CertificateStatus
+	// Unseen is why what the Secret holds could not be looked at, nil if it was. Current is then that of before.
+	Unseen *Problem
 	// Problem is what is wrong with what the Secret holds now, or with its renewal; nil if all is well.
 	Problem *Problem
 	// Moving is whether the problem is expected to pass without anybody's doing.
@@ -43,6 +45,8 @@ func certificateReady(c *Certificate) finding {
 		served = fmt.Sprintf("; the last good certificate, valid until %s, goes on being served", c.Current.NotAfter.UTC().Format(time.RFC3339))
 	}
 	switch {
+	case c.Unseen != nil:
+		return isUnknown(c.Unseen.Reason, "%s", c.Unseen.Message).inMotion()
 	case c.Problem != nil && c.Moving && c.Current == nil:
 		return isFalse(c.Problem.Reason, "%s", c.Problem.Message).inMotion()
 	case c.Problem != nil && c.Moving:
@@ -59,6 +63,9 @@ func certificateReady(c *Certificate) finding {
 // certificateServed is the condition CertificateServed: what the ready servers were seen to present.
 func certificateServed(o *Observation, now time.Time) finding {
 	c, ready := o.Certificate, o.ready()
+	if c.Current == nil && c.Unseen != nil {
+		return isUnknown(c.Unseen.Reason, "%s", c.Unseen.Message).inMotion()
+	}
 	if c.Current == nil {
 		return isFalse(certificateReady(c).reason, "there is no certificate to present")
 	}

@@ -139,6 +139,26 @@ func TestCertificateConditions(t *testing.T) {
 			served:  "0/2",
 		},
 		{
+			name: "a Secret that cannot be read leaves what is known",
+			seen: withTLS(func(o *status.Observation) {
+				p := status.Problem{Reason: v1alpha1.ReasonApplyFailed, Message: "read Secret tls: no"}
+				o.Pending, o.Certificate.Unseen = &p, &p
+			}),
+			want:    []string{"Ready=False ApplyFailed", "CertificateReady=Unknown ApplyFailed", "CertificateServed=True CertificateServed", "Reconciling=True ApplyFailed"},
+			message: "2 servers presented certificate new",
+			served:  "2/2",
+		},
+		{
+			name: "a Secret that could never be read",
+			seen: withTLS(func(o *status.Observation) {
+				p := status.Problem{Reason: v1alpha1.ReasonApplyFailed, Message: "read Secret tls: no"}
+				o.Pending, o.Certificate.Unseen, o.Certificate.Current = &p, &p, nil
+			}),
+			want:    []string{"Ready=False ApplyFailed", "CertificateReady=Unknown ApplyFailed", "CertificateServed=Unknown ApplyFailed", "Reconciling=True ApplyFailed"},
+			message: "read Secret tls: no",
+			served:  "0/2",
+		},
+		{
 			name: "CA certificates for clients that are none",
 			seen: withTLS(func(o *status.Observation) {
 				o.Certificate.ClientCAProblem = &status.Problem{Reason: v1alpha1.ReasonClientCAInvalid, Message: "ConfigMap clients does not exist"}
