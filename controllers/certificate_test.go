@@ -253,7 +253,9 @@ func TestDamagedCA(t *testing.T) {
 
 	ca := &corev1.Secret{ObjectMeta: w.meta(pki.SecretName)}
 	var good []byte
-	change(w, ca, func(s *corev1.Secret) { good, s.Data[pki.KeyCertificate] = s.Data[pki.KeyCertificate], []byte("damaged") })
+	change(w, ca, func(s *corev1.Secret) {
+		good, s.Data[pki.KeyCertificate] = s.Data[pki.KeyCertificate], []byte("damaged")
+	})
 	w.operator = startOperator(w, runtimeImage)
 	w.create(w.flightServer("bus", secretRef("cert")))
 	for _, name := range []string{"taxi", "bus"} {
@@ -319,7 +321,7 @@ func TestOperatorCA(t *testing.T) {
 		fs.Spec.TLS = &v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{SubjectNames: v1alpha1.SubjectNames{DNSNames: []string{"flight.example.com"}, IPAddresses: []string{"192.0.2.7"}}}}
 	}))
 	fs := w.awaitReady("taxi")
-	secret := &corev1.Secret{ObjectMeta: w.meta("taxi-tls")}
+	secret := &corev1.Secret{ObjectMeta: w.meta("taxi-operator-tls")}
 	if err := w.get(secret); err != nil {
 		t.Fatal(err)
 	}
@@ -372,6 +374,44 @@ func TestOperatorCA(t *testing.T) {
 	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
 	if n := w.nodes.podsCreated(); n != pods {
 		t.Errorf("%d pods were created, expected %d", n, pods)
+	}
+}
+
+// Whatever the certificate came from before, another source is taken up.
+func TestAnotherSourceOfTheCertificate(t *testing.T) {
+	w := newWorld(t)
+	plain := w.flightServer("taxi", replicas(2))
+	w.create(plain)
+	w.awaitReady("taxi")
+	secret := w.tlsSecret("cert", newCA(t))
+	w.create(secret)
+	set := func(tls *v1alpha1.TLS) {
+		change(w, plain, func(fs *v1alpha1.FlightServer) { fs.Spec.TLS = tls })
+	}
+	for range 2 {
+		set(&v1alpha1.TLS{SecretRef: &v1alpha1.LocalReference{Name: "cert"}})
+		w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+		set(&v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}})
+		w.eventually("the operator's own", func() error {
+			own := &corev1.Secret{ObjectMeta: w.meta("taxi-operator-tls")}
+			if err := w.get(own); err != nil {
+				return err
+			}
+			if fs := w.awaitReady("taxi"); fs.Status.Certificate == nil || fs.Status.Certificate.Fingerprint != fingerprint(t, own.Data["tls.crt"]) {
+				return fmt.Errorf("certificate %+v", fs.Status.Certificate)
+			}
+			return nil
+		})
+		set(nil)
+		w.eventually("plain text", func() error {
+			if fs := w.awaitReady("taxi"); fs.Status.Certificate != nil || meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateServed) != nil || fs.Status.Servers[0].CertificateFingerprint != "" {
+				return fmt.Errorf("of before: %+v", fs.Status)
+			}
+			return nil
+		})
+		if _, has := w.clientConfig("taxi")["ca.crt"]; has {
+			t.Error("clients are told of CA certificates for plain text")
+		}
 	}
 }
 

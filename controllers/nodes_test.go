@@ -241,7 +241,7 @@ func (n *nodes) sync(ctx context.Context, pod *corev1.Pod) error {
 		if err != nil {
 			return err
 		}
-		if node.tls != nil {
+		if node.tls != nil && parsed.TLS != nil { // a server stays with what it was started with
 			if err := node.tls.mount(ctx, n.w, pod, parsed.TLS); err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
 // FieldOwner is the name under which the operator owns fields.
@@ -61,7 +62,10 @@ func ConfigMapName(flightServer string) string { return flightServer + "-config"
 
 // Names are those that the objects of a FlightServer have.
 func Names(flightServer string) []string {
-	return []string{flightServer, ConfigMapName(flightServer), ClientConfigMapName(flightServer), SigningSecretName(flightServer), flightServer + "-tls"}
+	return []string{
+		flightServer, ConfigMapName(flightServer), ClientConfigMapName(flightServer), SigningSecretName(flightServer),
+		flightServer + config.CertManagerSecretSuffix, flightServer + config.OperatorSecretSuffix,
+	}
 }
 
 // Selector is the labels by which a FlightServer's pods are known. They never change: a Deployment's selector cannot.

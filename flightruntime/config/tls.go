@@ -43,6 +43,12 @@ const (
 	CAKey   = "ca.crt"
 )
 
+// What the names of Secrets that the operator names end in. They differ, so that neither issuer finds its Secret taken by what the other one left.
+const (
+	CertManagerSecretSuffix = "-tls"
+	OperatorSecretSuffix    = "-operator-tls"
+)
+
 // SecretName is the name of the Secret with a FlightServer's certificate, empty without TLS. Where the certificate is not the user's own, it
 // is the operator who names the Secret.
 func SecretName(fs *v1alpha1.FlightServer) string {
@@ -51,8 +57,10 @@ func SecretName(fs *v1alpha1.FlightServer) string {
 		return ""
 	case t.SecretRef != nil:
 		return t.SecretRef.Name
+	case t.OperatorCA != nil:
+		return fs.Name + OperatorSecretSuffix
 	default:
-		return fs.Name + "-tls"
+		return fs.Name + CertManagerSecretSuffix
 	}
 }
 

@@ -45,7 +45,7 @@ func TestRenderTLS(t *testing.T) {
 	}{
 		{"a Secret of the user's", v1alpha1.TLS{SecretRef: secret}, "cert", func(*TLS) {}},
 		{"a Certificate", v1alpha1.TLS{Certificate: &v1alpha1.Certificate{}}, "taxi-tls", func(*TLS) {}},
-		{"the operator's CA", v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}}, "taxi-tls", func(*TLS) {}},
+		{"the operator's CA", v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}}, "taxi-operator-tls", func(*TLS) {}},
 		{"TLS 1.3", v1alpha1.TLS{SecretRef: secret, MinVersion: "TLS13"}, "cert", func(c *TLS) { c.MinVersion = "TLS13" }},
 		{
 			"clients' certificates",

@@ -14,6 +14,7 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
 // issuers are two CA issuers, whose certificates cert-manager makes too.
@@ -159,7 +160,7 @@ func testOperatorCA(t *testing.T) {
 		s.servesAnother(t, func() {
 			s.edit(t, func(spec *v1alpha1.FlightServerSpec) { spec.TLS.OperatorCA.PrivateKey = nil })
 		})
-		s.servesAnother(t, func() { run(t, "", "kubectl", "-n", s.namespace, "delete", "secret", "owned-tls") })
+		s.servesAnother(t, func() { run(t, "", "kubectl", "-n", s.namespace, "delete", "secret", "owned-operator-tls") })
 	})
 	t.Run("another CA", func(t *testing.T) {
 		before := clientCA(t, s)
@@ -191,7 +192,7 @@ func (s server) stored(t *testing.T) *certs.Certificate {
 	var c *certs.Certificate
 	eventually(t, func() error {
 		var secret corev1.Secret
-		err := cluster.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: s.name + "-tls"}, &secret)
+		err := cluster.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: config.SecretName(s.get(t))}, &secret)
 		if err != nil {
 			return err
 		}
