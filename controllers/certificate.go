@@ -192,7 +192,7 @@ func (r *FlightServerReconciler) ensureCertManagerCertificate(ctx context.Contex
 	if err != nil {
 		return err
 	}
-	live := &cmv1.Certificate{}
+	live := &cmv1.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
 	var have *cmv1ac.CertificateApplyConfiguration
 	var before version
 	err = reader.Get(ctx, s.key, live)

@@ -426,8 +426,21 @@ func TestCertManager(t *testing.T) {
 		t.Error(c.Message)
 	}
 
+	// An operator that may not list Certificates says so, and works on.
+	w.operator.forbidden.Store("certificates")
 	definitions := installCertManager(t)
-	w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonIssuing)
+	fs = w.awaitCondition("taxi", v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed)
+	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionReady); !strings.Contains(c.Message, "check that the operator may list and watch them") {
+		t.Error(c.Message)
+	}
+	w.create(w.flightServer("bus"))
+	w.awaitReady("bus")
+	w.operator.forbidden.Store("")
+
+	fs = w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonIssuing)
+	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateReady); !strings.Contains(c.Message, "Certificate taxi;") {
+		t.Error(c.Message)
+	}
 	certificate := &cmv1.Certificate{ObjectMeta: w.meta("taxi")}
 	if err := w.get(certificate); err != nil {
 		t.Fatal(err)

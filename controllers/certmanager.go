@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -28,24 +29,49 @@ type certManager struct {
 
 	mu    sync.Mutex
 	cache cache.Cache
+	// filled tells whether the cache holds the Certificates that there were when it was made.
+	filled func() bool
+	// patience is until when a reconciliation waits for that.
+	patience time.Time
 }
+
+// fillTime is how long the cache of Certificates is waited for, once: listing takes a moment. What takes longer, a missing permission for instance,
+// must not hold the workers that all FlightServers share.
+const fillTime = 5 * time.Second
 
 // errNoCertManager means that the API server does not know cert-manager's Certificates.
 var errNoCertManager = errors.New("the cluster does not know cert-manager's Certificates")
 
+// errNotFilled means that the Certificates could not be listed yet.
+var errNotFilled = errors.New("cert-manager's Certificates could not be listed yet: check that the operator may list and watch them, and that the API server serves them")
+
 // reader gives the cache of Certificates, or errNoCertManager.
 func (c *certManager) reader(ctx context.Context) (client.Reader, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.cache == nil {
 		if err := c.start(ctx); err != nil {
+			c.mu.Unlock()
 			return nil, err
 		}
 	}
-	if !c.cache.WaitForCacheSync(ctx) {
-		return nil, errors.New("the cache of Certificates was not filled in time")
+	reader, filled, patience := c.cache, c.filled, c.patience
+	c.mu.Unlock()
+	return reader, awaitFilled(ctx, filled, patience)
+}
+
+// awaitFilled waits until a cache is filled, or patience is over.
+func awaitFilled(ctx context.Context, filled func() bool, patience time.Time) error {
+	for !filled() {
+		if !time.Now().Before(patience) {
+			return errNotFilled
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(fillTime / 100):
+		}
 	}
-	return c.cache, nil
+	return nil
 }
 
 // start makes the cache, and has it wake the FlightServers whose Certificates change. c is locked.
@@ -69,7 +95,8 @@ func (c *certManager) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make a cache of Certificates: %w", err)
 	}
-	if _, err := made.GetInformer(ctx, &cmv1.Certificate{}, cache.BlockUntilSynced(false)); err != nil {
+	informer, err := made.GetInformer(ctx, &cmv1.Certificate{}, cache.BlockUntilSynced(false))
+	if err != nil {
 		return fmt.Errorf("watch Certificates: %w", err)
 	}
 	if err := c.mgr.Add(made); err != nil {
@@ -79,16 +106,16 @@ func (c *certManager) start(ctx context.Context) error {
 	if err := c.controller.Watch(source.Kind(made, &cmv1.Certificate{}, owner)); err != nil {
 		return fmt.Errorf("watch Certificates: %w", err)
 	}
-	c.cache = made
+	c.cache, c.filled, c.patience = made, informer.HasSynced, time.Now().Add(fillTime)
 	return nil
 }
 
-// started gives the cache of Certificates if there is one already, else nil: then the operator has asked for none since it started.
+// started gives the cache of Certificates if there is one already and it is filled, else nil: then the operator has asked for none since it started.
 func (c *certManager) started() client.Reader {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cache == nil {
-		return nil
+	if c.cache == nil || !c.filled() {
+		return nil // a read would wait
 	}
 	return c.cache
 }

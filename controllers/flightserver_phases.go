@@ -175,6 +175,9 @@ func (s *scope) fail(err error) (ctrl.Result, error) {
 		// The operator has just started: what the one before it wrote stands.
 		s.seen = nil
 		return ctrl.Result{RequeueAfter: authorityRecheck}, nil
+	case errors.Is(err, errNotFilled):
+		s.seen.Pending = &status.Problem{Reason: v1alpha1.ReasonApplyFailed, Message: err.Error()}
+		return ctrl.Result{RequeueAfter: stalledRecheck}, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// The FlightServer itself is about to go.
 		s.seen = nil

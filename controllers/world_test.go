@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,12 +94,15 @@ func scheme(t *testing.T) *runtime.Scheme {
 type operator struct {
 	// writes are the requests that may change something, reads those of the contents of a ConfigMap.
 	writes, reads *atomic.Int64
+	// forbidden is a resource that the operator may not read, "" if there is none.
+	forbidden *atomic.Value
 	stop          func()
 }
 
 func startOperator(w *world, image string) *operator {
 	w.t.Helper()
-	o := &operator{writes: &atomic.Int64{}, reads: &atomic.Int64{}}
+	o := &operator{writes: &atomic.Int64{}, reads: &atomic.Int64{}, forbidden: &atomic.Value{}}
+	o.forbidden.Store("")
 	cfg := rest.CopyConfig(apiServer)
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &requestCounter{next: next, operator: o} })
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
@@ -158,6 +162,11 @@ type requestCounter struct {
 }
 
 func (c *requestCounter) RoundTrip(request *http.Request) (*http.Response, error) {
+	if resource, _ := c.operator.forbidden.Load().(string); resource != "" && strings.HasSuffix(request.URL.Path, "/"+resource) {
+		recorder := httptest.NewRecorder()
+		recorder.WriteHeader(http.StatusForbidden)
+		return recorder.Result(), nil
+	}
 	switch {
 	case request.Method != http.MethodGet:
 		c.operator.writes.Add(1)
