@@ -276,7 +276,7 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 		seen.Stalled = s.tls.stalled
 	}
 	facts := s.tls.material.certificate
-	c := certificateOf(s.fs, facts, config.ServerNames(s.fs, r.ClusterDomain), now)
+	c := certificateOf(s.fs, facts, config.ServerNames(s.fs, r.ClusterDomain), r.Prober.Results(s.key), now)
 	c.RenewalTime = s.tls.renewal
 	// What an issuer is about to mend is told in its words; what it cannot do, always.
 	if p := s.tls.issuing; p != nil && (c.Problem != nil || !s.tls.issuingMoves) {
@@ -331,8 +331,8 @@ var reasons = map[certs.Reason]string{
 }
 
 // certificateOf judges what a Secret holds as the servers do: what is good is presented; what is not leaves in place what was presented before,
-// and is presented only if nothing was.
-func certificateOf(fs *v1alpha1.FlightServer, facts certificateFacts, serverNames []string, now time.Time) *status.Certificate {
+// and is presented only if nothing was, or nothing that is any better. Results tell what the servers present.
+func certificateOf(fs *v1alpha1.FlightServer, facts certificateFacts, serverNames []string, results map[string]probe.Result, now time.Time) *status.Certificate {
 	c := &status.Certificate{SecretName: config.SecretName(fs)}
 	problem := facts.problem
 	if facts.parsed != nil {
@@ -340,18 +340,27 @@ func certificateOf(fs *v1alpha1.FlightServer, facts certificateFacts, serverName
 			problem = problemOf(err, "Secret "+c.SecretName+": ")
 		}
 	}
-	last := fs.Status.Certificate
-	switch {
-	case problem == nil:
+	if problem == nil {
 		c.Current = describe(facts.parsed)
 		return c
-	case last != nil && last.Fingerprint != "":
-		c.Current = last.DeepCopy()
-	case facts.parsed != nil:
-		c.Current = describe(facts.parsed)
 	}
 	c.Problem = &status.Problem{Reason: reasons[problem.Reason], Message: problem.Message}
+	if last := fs.Status.Certificate; last != nil && last.Fingerprint != "" && (facts.parsed == nil || isGood(last, serverNames, results, now)) {
+		c.Current = last.DeepCopy()
+	} else if facts.parsed != nil {
+		c.Current, c.Faulty = describe(facts.parsed), true
+	}
 	return c
+}
+
+// isGood tells whether a certificate of before is, as far as is known: of its names no more than the servers present.
+func isGood(c *v1alpha1.CertificateStatus, serverNames []string, results map[string]probe.Result, now time.Time) bool {
+	for _, r := range results {
+		if r.Leaf != nil && r.Leaf.Fingerprint == c.Fingerprint {
+			return (&certs.Certificate{Leaf: r.Leaf.Certificate}).Check(serverNames, now) == nil
+		}
+	}
+	return (c.NotAfter == nil || !now.After(c.NotAfter.Time)) && (c.NotBefore == nil || !now.Before(c.NotBefore.Time))
 }
 
 // describe is a certificate in the status's words.

@@ -22,6 +22,8 @@ type Certificate struct {
 	Current *v1alpha1.CertificateStatus
 	// Unseen is why what the Secret holds could not be looked at, nil if it was. Current is then that of before.
 	Unseen *Problem
+	// Faulty is whether Current is what the Secret holds though the problem is with just that: there is no better one.
+	Faulty bool
 	// Problem is what is wrong with what the Secret holds now, or with its renewal; nil if all is well.
 	Problem *Problem
 	// Moving is whether the problem is expected to pass without anybody's doing.
@@ -41,7 +43,10 @@ const RotationOverdue = 2 * time.Minute
 // certificateReady is the condition CertificateReady.
 func certificateReady(c *Certificate) finding {
 	served := "; no certificate was good before it, so that clients may refuse the servers"
-	if c.Current != nil && c.Current.NotAfter != nil {
+	switch {
+	case c.Faulty:
+		served = "; it is presented for want of a better one, and clients may refuse the servers"
+	case c.Current != nil && c.Current.NotAfter != nil:
 		served = fmt.Sprintf("; the last good certificate, valid until %s, goes on being served", c.Current.NotAfter.UTC().Format(time.RFC3339))
 	}
 	switch {

@@ -212,3 +212,25 @@ func TestFirstToEnd(t *testing.T) {
 		t.Errorf("of no certificates: %v", got)
 	}
 }
+
+// The condition says which certificate is served, if the Secret's is bad.
+func TestWhatIsServedInstead(t *testing.T) {
+	broken := status.Problem{Reason: v1alpha1.ReasonCertificateExpired, Message: "it expired"}
+	for _, c := range []struct {
+		name string
+		edit func(*status.Certificate)
+		want string
+	}{
+		{"the last good", func(*status.Certificate) {}, "; the last good certificate, valid until " + end.UTC().Format(time.RFC3339) + ", goes on being served"},
+		{"itself", func(c *status.Certificate) { c.Faulty = true }, "; it is presented for want of a better one, and clients may refuse the servers"},
+		{"none", func(c *status.Certificate) { c.Current = nil }, "; no certificate was good before it, so that clients may refuse the servers"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := withTLS(func(o *status.Observation) { o.Certificate.Problem = &broken; c.edit(o.Certificate) })
+			got := meta.FindStatusCondition(status.Conditions(o, nil, now), v1alpha1.ConditionCertificateReady)
+			if diff := cmp.Diff(broken.Message+c.want, got.Message); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
