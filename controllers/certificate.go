@@ -99,6 +99,15 @@ func (r *FlightServerReconciler) ensureCertificate(ctx context.Context, s *scope
 // of it stays: it may be what spec.tls.secretRef names now.
 func (r *FlightServerReconciler) removeCertManagerCertificate(ctx context.Context, s *scope) error {
 	reader := r.certManager.started()
+	if observed := s.before.Status.ObservedGeneration; reader == nil && 0 < observed && observed < s.fs.Generation {
+		// The specification changed while no operator ran, or not this one: it may have asked for one before.
+		var err error
+		if reader, err = r.certManager.reader(ctx); errors.Is(err, errNoCertManager) || errors.Is(err, errNotFilled) {
+			return nil // there is none, or the operator cannot have made one
+		} else if err != nil {
+			return err
+		}
+	}
 	if reader == nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -471,6 +472,24 @@ func TestCertManager(t *testing.T) {
 		}
 		return differs(certificate.Spec.DNSNames[0], "taxi."+w.namespace+".svc")
 	})
+
+	// A Certificate that is not asked for any more goes, also if that was said while no operator ran. Its Secret stays.
+	w.operator.stop()
+	wish := fs.Spec.TLS.DeepCopy()
+	change(w, fs, func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS = &v1alpha1.TLS{SecretRef: &v1alpha1.LocalReference{Name: "taxi-tls"}}
+	})
+	w.operator = startOperator(w, runtimeImage)
+	w.eventually("the Certificate to be removed", func() error {
+		if err := w.get(certificate); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("expected none, got %v", err)
+		}
+		return nil
+	})
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.TLS = wish })
+	w.certificateSays(certificate, cmv1.CertificateCondition{Type: cmv1.CertificateConditionReady, Status: cmmetav1.ConditionTrue, Reason: "Ready", Message: "up to date"})
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
 
 	if err := envtest.UninstallCRDs(apiServer, envtest.CRDInstallOptions{CRDs: definitions}); err != nil {
 		t.Fatal(err)
