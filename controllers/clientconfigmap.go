@@ -134,7 +134,7 @@ func (r *FlightServerReconciler) readClientConfigMap(ctx context.Context, key ty
 		return nil, version{}, desired.Trust{}, fmt.Errorf("tell what is owned of ConfigMap %s: %w", key.Name, err)
 	}
 	trust := desired.Trust{CA: []byte(cm.Data[config.CAKey])}
-	// A time that somebody has spoiled is over.
+	// A time that somebody has spoiled begins anew.
 	trust.OverlapUntil, _ = time.Parse(time.RFC3339, cm.Annotations[desired.AnnotationOverlapUntil])
 	return have, versionOf(&cm), trust, nil
 }
