@@ -309,6 +309,33 @@ func TestClientsTrustOverlaps(t *testing.T) {
 	w.eventually("clients to trust the new one alone", func() error { return differs(w.clientConfig("taxi")["ca.crt"], string(caPEM(after))) })
 }
 
+// While the servers change from a user's certificate to one of the operator's CA, and back, clients can verify both.
+func TestClientsTrustOverlapsWhereTheIssuerIsAnother(t *testing.T) {
+	w := newWorld(t)
+	secret := w.tlsSecret("cert", newCA(t))
+	// A CA that is not named as the operator's are.
+	certificate, _ := w.pair(newCA(t), func(r *pki.Request) { r.CommonName = "corp" })
+	secret.Data["ca.crt"] = certificate
+	fs := w.flightServer("taxi", secretRef("cert"))
+	w.create(secret, fs)
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.TLS = &v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}} })
+	w.awaitReady("taxi")
+	operators := &corev1.Secret{ObjectMeta: w.meta(pki.SecretName)}
+	if err := w.get(operators); err != nil {
+		t.Fatal(err)
+	}
+	own, users := string(operators.Data[pki.KeyBundle]), string(certificate)
+	if err := differs(w.clientConfig("taxi")["ca.crt"], own+users); err != nil {
+		t.Error("after the change to the operator's CA:", err)
+	}
+	change(w, fs, secretRef("cert"))
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	if err := differs(w.clientConfig("taxi")["ca.crt"], users+own); err != nil {
+		t.Error("after the change back:", err)
+	}
+}
+
 func differs(got, want string) error {
 	if got != want {
 		return fmt.Errorf("got %d certificates, expected %d", strings.Count(got, "BEGIN"), strings.Count(want, "BEGIN"))

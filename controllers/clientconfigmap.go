@@ -12,6 +12,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/flight-operator/flight-operator/controllers/desired"
+	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
@@ -87,7 +88,9 @@ func (r *FlightServerReconciler) applyClientConfigMap(ctx context.Context, s *sc
 	case s.tls == nil:
 		trust = desired.Trust{}
 	case s.fs.Spec.TLS.OperatorCA != nil:
-		trust = desired.Trust{CA: ca} // it has an overlap of its own
+		// The operator's CAs have an overlap of their own; those that somebody else issued by before have not.
+		trust.CA = pki.WithoutRetired(trust.CA, ca)
+		trust = desired.Overlapping(trust, ca, now, r.CAOverlap)
 	default:
 		trust = desired.Overlapping(trust, ca, now, r.CAOverlap)
 	}

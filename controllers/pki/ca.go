@@ -13,6 +13,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
@@ -20,6 +22,27 @@ import (
 
 // Backdate is how long before its making a certificate begins to be valid, for peers whose clocks are behind.
 const Backdate = 5 * time.Minute
+
+// namePrefix begins the name of each CA.
+const namePrefix = "flight-operator CA "
+
+// WithoutRetired is CA certificates that were trusted before, in PEM, without those of the operator, known by their names, that its bundle does not
+// have any more. Where there is nothing to read, it is empty.
+func WithoutRetired(before, bundle []byte) []byte {
+	trusted, err := certs.ParseBundle(before)
+	if err != nil {
+		return nil
+	}
+	current, _ := certs.ParseBundle(bundle) // without one, all are retired
+	var kept bytes.Buffer
+	for _, c := range trusted {
+		own := strings.HasPrefix(c.Subject.CommonName, namePrefix) && bytes.Equal(c.RawSubject, c.RawIssuer)
+		if !own || slices.ContainsFunc(current, c.Equal) {
+			kept.Write(encodeCertificate(c))
+		}
+	}
+	return kept.Bytes()
+}
 
 // CA is a certificate authority that can sign. It is never changed, so it may be shared.
 type CA struct {
@@ -42,7 +65,7 @@ func NewCA(now time.Time, life time.Duration) (*CA, error) {
 	template := &x509.Certificate{
 		SerialNumber: newSerial(),
 		// Each CA has a name of its own: some verifiers look for the issuer by its name alone.
-		Subject:               pkix.Name{CommonName: "flight-operator CA " + hex.EncodeToString(id[:8])},
+		Subject:               pkix.Name{CommonName: namePrefix + hex.EncodeToString(id[:8])},
 		NotBefore:             now.Add(-Backdate),
 		NotAfter:              now.Add(life),
 		KeyUsage:              x509.KeyUsageCertSign,
