@@ -46,8 +46,10 @@ func TestReport(t *testing.T) {
 		{"nothing was looked at", nil, serves("new"), pki.Report{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			seen := &status.Observation{Wants: probe.Content{ConfigHash: "new"}, Results: map[string]probe.Result{"a": c.result},
-				Pods: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}}}
+			seen := &status.Observation{
+				Wants: probe.Content{ConfigHash: "new"}, Results: map[string]probe.Result{"a": c.result},
+				Pods: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}},
+			}
 			if diff := cmp.Diff(c.want, reportOf(c.tls, seen), cmp.Comparer(func(a, b *x509.Certificate) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}

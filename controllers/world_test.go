@@ -96,7 +96,7 @@ type operator struct {
 	writes, reads *atomic.Int64
 	// forbidden is a resource that the operator may not read, "" if there is none.
 	forbidden *atomic.Value
-	stop          func()
+	stop      func()
 }
 
 func startOperator(w *world, image string) *operator {
