@@ -14,8 +14,8 @@ import (
 )
 
 // classify tells the troubles of a probe apart. The messages are our own: those of the network carry port numbers that differ from
-// probe to probe, and would make each failure look like a new one.
-func classify(err error, address string, timeout time.Duration) (reason, message string) {
+// probe to probe, and would make each failure look like a new one. Encrypted is whether TLS was spoken.
+func classify(err error, address string, encrypted bool, timeout time.Duration) (reason, message string) {
 	var invalid *flightruntime.InvalidAnswerError
 	if errors.As(err, &invalid) {
 		return v1alpha1.ReasonInvalidAnswer, fmt.Sprintf("%s at %s; check that spec.image is a flightruntime, or built on it", invalid.Error(), address)
@@ -28,7 +28,7 @@ func classify(err error, address string, timeout time.Duration) (reason, message
 	case codes.DeadlineExceeded:
 		return v1alpha1.ReasonProbeTimeout, timedOut(address, timeout)
 	case codes.Unavailable:
-		return classifyUnavailable(s.Message(), address, timeout)
+		return classifyUnavailable(s.Message(), address, encrypted, timeout)
 	case codes.ResourceExhausted, codes.Canceled, codes.Aborted:
 		return v1alpha1.ReasonNotServing, fmt.Sprintf("the server at %s refused HealthCheck with %s: %s", address, s.Code(), s.Message())
 	case codes.Unimplemented:
@@ -39,7 +39,7 @@ func classify(err error, address string, timeout time.Duration) (reason, message
 }
 
 // classifyUnavailable reads the one code that grpc-go has for all troubles of a connection.
-func classifyUnavailable(message, address string, timeout time.Duration) (reason, text string) {
+func classifyUnavailable(message, address string, encrypted bool, timeout time.Duration) (reason, text string) {
 	has := func(parts ...string) bool {
 		for _, part := range parts {
 			if strings.Contains(message, part) {
@@ -59,6 +59,9 @@ func classifyUnavailable(message, address string, timeout time.Duration) (reason
 		return v1alpha1.ReasonProbeTimeout, timedOut(address, timeout)
 	case has("frame too large", "HTTP/1", "http2: ", "PROTOCOL_ERROR"):
 		return v1alpha1.ReasonInvalidAnswer, fmt.Sprintf("what listens at %s does not speak gRPC over HTTP/2; check that spec.image is a flightruntime, or built on it", address)
+	case encrypted && has("connection reset", "EOF", "broken pipe"):
+		// The alert with which a server of TLS 1.3 refuses a client's certificate is lost as often as not, for the client has begun to talk by then.
+		return v1alpha1.ReasonHandshakeFailed, fmt.Sprintf("%s %s", address, identityRefused)
 	case has("connection reset", "EOF", "broken pipe", "closing", "closed"):
 		return v1alpha1.ReasonConnectionFailed, fmt.Sprintf("%s accepted the connection and closed it without an answer; check the container's log", address)
 	default:
@@ -70,6 +73,9 @@ func timedOut(address string, timeout time.Duration) string {
 	return fmt.Sprintf("no answer to HealthCheck from %s within %s: the server hangs, or the network drops the packets; check that no NetworkPolicy keeps the operator from this port, and the container's log", address, timeout)
 }
 
+// identityRefused is one text for all ways in which that comes out, so that it is one trouble.
+const identityRefused = "ended the connection after the handshake: most likely it does not take the operator's own certificate; check the container's log, and that the clocks of the nodes agree"
+
 // handshakeTrouble says what kept a server and the operator from agreeing on TLS.
 func handshakeTrouble(message string) string {
 	has := func(part string) bool { return strings.Contains(message, part) }
@@ -79,7 +85,7 @@ func handshakeTrouble(message string) string {
 	case has("internal error"):
 		return "has no certificate to present yet; check the Secret and the container's log"
 	case has("unknown certificate authority"), has("bad certificate"), has("certificate required"), has("unknown certificate"):
-		return "does not take the operator's own certificate; check the container's log, and that the clocks of the nodes agree"
+		return identityRefused
 	case has("deadline exceeded"), has("i/o timeout"):
 		return "began no TLS handshake in time: the server hangs, or speaks plain text"
 	case has("protocol version"), has("no supported versions"):

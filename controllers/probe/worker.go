@@ -129,7 +129,7 @@ func (w *worker) probe(ctx context.Context, address string, settings Settings) o
 	if err != nil {
 		// The next probe connects anew: a connection that failed would go on redialing by itself, and answer with its last error.
 		w.disconnect()
-		o.reason, o.message = classify(err, address, settings.Timeout)
+		o.reason, o.message = classify(err, address, w.tls != nil, settings.Timeout)
 		o.message = text.Cut(o.message, v1alpha1.MaxStatusMessage)
 		return o
 	}
