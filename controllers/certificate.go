@@ -210,6 +210,9 @@ func (r *FlightServerReconciler) ensureCertManagerCertificate(ctx context.Contex
 		if err := r.applier.checkUnlabelled(ctx, s.fs, cmv1.SchemeGroupVersion.WithKind(cmv1.CertificateKind), s.key); err != nil {
 			return err
 		}
+		if err := r.checkSecretOfCertificate(ctx, s); err != nil {
+			return err
+		}
 	case err != nil:
 		return fmt.Errorf("look up Certificate %s: %w", s.fs.Name, err)
 	default:
@@ -232,6 +235,25 @@ func (r *FlightServerReconciler) ensureCertManagerCertificate(ctx context.Contex
 	s.tls.issuing, s.tls.issuingMoves = certManagerSays(live)
 	if live.Status.RenewalTime != nil {
 		s.tls.renewal = live.Status.RenewalTime.Time
+	}
+	return nil
+}
+
+// checkSecretOfCertificate is an error if the Secret that cert-manager would write is there and was not made for a Certificate of this name: it
+// would be overwritten. It is asked before there is a Certificate.
+func (r *FlightServerReconciler) checkSecretOfCertificate(ctx context.Context, s *scope) error {
+	name := config.SecretName(s.fs)
+	m := metadataOf(kindSecret)
+	err := r.live.Get(ctx, types.NamespacedName{Namespace: s.fs.Namespace, Name: name}, m)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up Secret %s: %w", name, err)
+	}
+	if of := m.GetAnnotations()[cmv1.CertificateNameKey]; of != s.fs.Name {
+		return &stalledError{status.Problem{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
+			"Secret %s exists and was not made by cert-manager for Certificate %s: delete or rename it, or name it in spec.tls.secretRef", name, s.fs.Name)}}
 	}
 	return nil
 }

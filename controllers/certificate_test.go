@@ -307,6 +307,14 @@ func TestClientsTrustOverlaps(t *testing.T) {
 	w.eventually("clients to trust both", func() error { return differs(w.clientConfig("taxi")["ca.crt"], both) })
 	w.awaitServed("taxi", fingerprint(t, next.Data["tls.crt"]))
 	w.eventually("clients to trust the new one alone", func() error { return differs(w.clientConfig("taxi")["ca.crt"], string(caPEM(after))) })
+
+	// A public CA: clients go by the CAs that they trust anyway.
+	public := w.tlsSecret("cert", newCA(t))
+	change(w, secret, func(s *corev1.Secret) {
+		s.Data = public.Data
+		delete(s.Data, "ca.crt")
+	})
+	w.eventually("clients to be given no CA", func() error { return differs(w.clientConfig("taxi")["ca.crt"], "") })
 }
 
 // While the servers change from a user's certificate to one of the operator's CA, and back, clients can verify both.
@@ -463,7 +471,12 @@ func TestCertManager(t *testing.T) {
 	}
 	w.create(w.flightServer("bus"))
 	w.awaitReady("bus")
+	// cert-manager would overwrite the Secret of somebody else's.
+	somebodys := w.tlsSecret("taxi-tls", newCA(t))
+	w.create(somebodys)
 	w.operator.forbidden.Store("")
+	w.awaitCondition("taxi", v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNameConflict)
+	w.delete(somebodys)
 
 	fs = w.awaitCondition("taxi", v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, v1alpha1.ReasonIssuing)
 	if c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateReady); !strings.Contains(c.Message, "Certificate taxi;") {
@@ -485,6 +498,7 @@ func TestCertManager(t *testing.T) {
 	}
 
 	secret := w.tlsSecret("taxi-tls", newCA(t))
+	secret.Annotations = map[string]string{cmv1.CertificateNameKey: "taxi"}
 	w.create(secret)
 	w.certificateSays(certificate, cmv1.CertificateCondition{Type: cmv1.CertificateConditionReady, Status: cmmetav1.ConditionTrue, Reason: "Ready", Message: "up to date"})
 	fs = w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))

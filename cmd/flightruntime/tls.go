@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
@@ -51,10 +53,22 @@ func reloadTLS(source *certs.Source, t *config.TLS, log *slog.Logger) error {
 		log.Warn("the newer configuration has no TLS, and this process goes on with it: start another")
 		return nil
 	}
-	if err := source.Set(tlsSettings(t)); err != nil {
+	settings := tlsSettings(t)
+	if file := settings.ClientCAFile; file != "" && !source.AsksClients() && !hasFolder(file) {
+		// A pod from before clients were asked. It would refuse everybody until the operator has replaced it.
+		log.Warn("the newer configuration asks clients for certificates, and this process was started without the folder of the CA certificates: start another", "file", file)
+		settings.ClientCAFile, settings.ClientCertificates = "", certs.ClientCertificatesRequired
+	}
+	if err := source.Set(settings); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
 	return nil
+}
+
+// hasFolder tells whether the folder of a file is there.
+func hasFolder(file string) bool {
+	info, err := os.Stat(filepath.Dir(file))
+	return err == nil && info.IsDir()
 }
 
 // listenAt is where to listen: with TLS, grpc://HOST:PORT is grpc+tls://HOST:PORT.

@@ -209,3 +209,24 @@ func metricsOf(t *testing.T, s *certs.Source) string {
 	}
 	return text
 }
+
+// A pod that was started before clients were asked has no folder with the CA certificates, and never will have. Until it is replaced, it goes on as it
+// was; one that has the folder refuses whoever it has to, also while the file is missing.
+func TestClientsAreAskedOnlyWhereTheCAWasMounted(t *testing.T) {
+	quiet, dir := slog.New(slog.DiscardHandler), t.TempDir()
+	asks := func(folder string) *config.TLS {
+		return &config.TLS{CertFile: "/c", KeyFile: "/k", MinVersion: "TLS12", ClientCA: &config.ClientCA{File: filepath.Join(folder, "ca.crt"), Mode: "Required"}}
+	}
+	s := source(t)
+	for _, step := range []struct {
+		folder string
+		want   bool
+	}{{filepath.Join(dir, "missing"), false}, {dir, true}, {filepath.Join(dir, "missing"), true}} {
+		if err := reloadTLS(s, asks(step.folder), quiet); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.AsksClients(); got != step.want {
+			t.Errorf("with %s clients are asked: %v", step.folder, got)
+		}
+	}
+}

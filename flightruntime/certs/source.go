@@ -126,6 +126,13 @@ func (s *Source) Set(settings Settings) error {
 	return nil
 }
 
+// AsksClients tells whether clients are asked for certificates of somebody's CA.
+func (s *Source) AsksClients() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next.ClientCAFile != ""
+}
+
 // State tells how the source fares.
 func (s *Source) State() State { return *s.state.Load() }
 
