@@ -36,6 +36,8 @@ type Config struct {
 	ExternalAddress string `json:"externalAddress,omitempty"`
 	// TLS is nil for a server that speaks plain text.
 	TLS *TLS `json:"tls,omitempty"`
+	// Auth is nil for a server that lets everybody do everything.
+	Auth *Auth `json:"auth,omitempty"`
 }
 
 // Dataset is a table served under one name. Exactly one of Inline, Files and Missing is set.

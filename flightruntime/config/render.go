@@ -20,8 +20,16 @@ type References struct {
 	ServerNames []string
 	// OperatorCA holds the certificates in PEM by which servers know the operator; empty: they do not.
 	OperatorCA string
+	// Cluster has the cluster's own keys, for tokens of ServiceAccounts.
+	Cluster ClusterKeys
 	// Dirs says where the server finds them.
 	Dirs Dirs
+}
+
+// ClusterKeys are the public keys of a cluster's tokens.
+type ClusterKeys struct {
+	// Issuer is who issues the tokens, and Keys the JSON Web Key Set that verifies them.
+	Issuer, Keys string
 }
 
 // Dirs says in which directory a server finds what a FlightServer names.
@@ -34,6 +42,8 @@ type Dirs struct {
 	TLS func(secret string) string
 	// ClientCA is the file with a clientCA's certificates.
 	ClientCA func(*v1alpha1.ClientCA) string
+	// Auth is the directory with files of auth, by its name.
+	Auth func(dir string) string
 }
 
 // PodDirs are the mount paths in a pod.
@@ -42,6 +52,7 @@ var PodDirs = Dirs{
 	Claim:     func(name string) string { return path.Join("/var/lib/flight/claims", name) },
 	TLS:       func(string) string { return PodTLSDir },
 	ClientCA:  func(*v1alpha1.ClientCA) string { return path.Join(PodClientCADir, CAKey) },
+	Auth:      func(dir string) string { return path.Join("/var/lib/flight/auth", dir) },
 }
 
 // Names are the ConfigMaps and claims that a FlightServer's datasets name, each once, in the order of the datasets.
@@ -91,6 +102,7 @@ func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorLis
 	errs := c.Limits.validate(field.NewPath("spec", "limits"))
 	tls, tlsErrs := renderTLS(fs, refs)
 	c.TLS, errs = tls, append(errs, tlsErrs...)
+	c.Auth = renderAuth(fs, refs)
 	seen := map[string]bool{}
 	for i, d := range fs.Spec.Datasets {
 		at := field.NewPath("spec", "datasets").Index(i)

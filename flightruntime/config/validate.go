@@ -24,6 +24,7 @@ var datasetName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 // Validate tells what breaks a rule, by field.
 func (c *Config) Validate() field.ErrorList {
 	errs := append(c.Limits.validate(field.NewPath("limits")), c.TLS.validate(field.NewPath("tls"))...)
+	errs = append(errs, c.Auth.validate(field.NewPath("auth"), c.TLS)...)
 	seen := map[string]bool{}
 	for i, d := range c.Datasets {
 		at := field.NewPath("datasets").Index(i)
