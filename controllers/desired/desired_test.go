@@ -105,6 +105,12 @@ func encrypted() desired.Params {
 		ClientCA: &v1alpha1.ClientCA{SecretRef: &v1alpha1.KeyReference{Name: "clients", Key: "bundle.pem"}},
 	}
 	p.FlightServer.Spec.Service = &v1alpha1.Service{ExternalAddress: "grpc+tls://203.0.113.9:443"}
+	p.FlightServer.Spec.Auth = &v1alpha1.Auth{Methods: v1alpha1.AuthMethods{
+		Basic:          &v1alpha1.BasicAuth{SecretRef: v1alpha1.LocalReference{Name: "users"}},
+		Bearer:         &v1alpha1.BearerAuth{SecretRef: v1alpha1.LocalReference{Name: "tokens"}},
+		JWT:            []v1alpha1.JWTAuth{{Issuer: "https://sso.example.com", Audiences: []string{"flight"}, JWKS: &v1alpha1.ObjectKey{ConfigMapRef: &v1alpha1.NamedKey{Name: "sso", Key: "keys.json"}}}},
+		ServiceAccount: &v1alpha1.ServiceAccountAuth{Audiences: []string{"flight"}, Verification: v1alpha1.TokenReview},
+	}}
 	return p
 }
 

@@ -17,6 +17,7 @@ const (
 	volumeSigning  = "flight-signing"
 	volumeTLS      = "flight-tls"
 	volumeClientCA = "flight-client-ca"
+	volumeReview   = "flight-token-review"
 	volumeTmp      = "flight-tmp"
 	// volumeNameStem bounds the readable part of a volume's name; with a prefix and a hash it stays below the 63 characters of a label.
 	volumeNameStem = 24
@@ -40,6 +41,12 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 		if ca := fs.Spec.TLS.ClientCA; ca != nil {
 			add(clientCAVolume(ca), config.PodClientCADir, true)
 		}
+	}
+	for _, files := range authFolders(p.FlightServer) {
+		add(authVolume(files), config.PodDirs.Auth(files[0].Dir), true)
+	}
+	if a := p.FlightServer.Spec.Auth; a != nil && a.Methods.ServiceAccount != nil && a.Methods.ServiceAccount.Verification == v1alpha1.TokenReview {
+		add(tokenReviewVolume(), config.TokenReviewDir, true)
 	}
 	add(corev1ac.Volume().WithName(volumeTmp).WithEmptyDir(corev1ac.EmptyDirVolumeSource()), "/tmp", false)
 	for _, name := range slices.Sorted(slices.Values(p.ConfigMaps)) {
@@ -88,6 +95,44 @@ func clientCAVolume(ca *v1alpha1.ClientCA) *corev1ac.VolumeApplyConfiguration {
 		return volume.WithSecret(corev1ac.SecretVolumeSource().WithSecretName(name).WithOptional(true).WithItems(item))
 	}
 	return volume.WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(name).WithOptional(true).WithItems(item))
+}
+
+// authFolders are the files of spec.auth, those of one folder together, sorted by folder.
+func authFolders(fs *v1alpha1.FlightServer) (folders [][]config.AuthFile) {
+	files := config.AuthFiles(fs)
+	slices.SortStableFunc(files, func(a, b config.AuthFile) int { return strings.Compare(a.Dir, b.Dir) })
+	for _, f := range files {
+		if n := len(folders); n > 0 && folders[n-1][0].Dir == f.Dir {
+			folders[n-1] = append(folders[n-1], f)
+			continue
+		}
+		folders = append(folders, []config.AuthFile{f})
+	}
+	return folders
+}
+
+// authVolume has the files of one folder, which are keys of one object, and no other key of that. It is optional, for it may be created later.
+func authVolume(files []config.AuthFile) *corev1ac.VolumeApplyConfiguration {
+	volume := corev1ac.Volume().WithName(volumeName("auth", files[0].Dir))
+	var items []*corev1ac.KeyToPathApplyConfiguration
+	for _, f := range files {
+		items = append(items, corev1ac.KeyToPath().WithKey(f.Key).WithPath(f.File))
+	}
+	if files[0].Kind == "Secret" {
+		return volume.WithSecret(corev1ac.SecretVolumeSource().WithSecretName(files[0].Name).WithOptional(true).WithItems(items...))
+	}
+	return volume.WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(files[0].Name).WithOptional(true).WithItems(items...))
+}
+
+// tokenLifetime is how long the pod's own token is valid; the kubelet renews it.
+const tokenLifetime = 3600
+
+// tokenReviewVolume has the pod's own token, for asking the API server about others, and whom to ask. No other pod of the operator's has one.
+func tokenReviewVolume() *corev1ac.VolumeApplyConfiguration {
+	return corev1ac.Volume().WithName(volumeReview).WithProjected(corev1ac.ProjectedVolumeSource().WithSources(
+		corev1ac.VolumeProjection().WithServiceAccountToken(corev1ac.ServiceAccountTokenProjection().WithPath("token").WithExpirationSeconds(tokenLifetime)),
+		corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().WithName("kube-root-ca.crt").
+			WithItems(corev1ac.KeyToPath().WithKey("ca.crt").WithPath("ca.crt")))))
 }
 
 // volumeName makes an RFC 1123 label of an object's name, which may be longer and have dots. The hash keeps two of them apart.
