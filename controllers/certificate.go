@@ -31,7 +31,6 @@ const defaultCertificateLife = 90 * 24 * time.Hour
 
 // tlsScope is what one reconciliation knows of a FlightServer's TLS.
 type tlsScope struct {
-	material material
 	// published is whether the servers' configuration and the clients' ConfigMap have been written with the authority's bundle.
 	published bool
 	// loaded is whether the material could be looked at.
@@ -67,14 +66,12 @@ func (r *FlightServerReconciler) loadTLS(ctx context.Context, s *scope) (err err
 	if s.tls.authority, err = r.Authority.Snapshot(); err != nil {
 		return fmt.Errorf("the operator has no identity towards the servers: %w", err)
 	}
-	s.tls.material, err = r.materials.load(ctx, s.fs)
-	s.tls.loaded = err == nil
-	return err
+	s.tls.loaded = true
+	return nil
 }
 
 // forgetTLS drops all that is held of a FlightServer's TLS in memory.
 func (r *FlightServerReconciler) forgetTLS(key types.NamespacedName) {
-	r.materials.forget(key)
 	r.rotations.forget(key)
 	r.Authority.Forget(key)
 	forgetCertificateMetrics(key)
@@ -141,7 +138,7 @@ func (r *FlightServerReconciler) ensureOwnCertificate(ctx context.Context, s *sc
 		return &stalledError{status.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: "spec.tls.operatorCA: " + err.Error()}}
 	}
 	now := time.Now().Round(0) // the wall clock: a machine that was suspended has to see what time it is
-	if c := s.tls.material.certificate.parsed; c != nil {
+	if c := s.material.certificate.parsed; c != nil {
 		if _, due := pki.Due(c.Leaf, s.tls.authority.Active, request, now, key.String()); !due {
 			s.tls.renewal = pki.RenewalTime(c.Leaf, request.Lifetime, key.String())
 			s.tls.soon(s.tls.renewal)
@@ -158,13 +155,14 @@ func (r *FlightServerReconciler) ensureOwnCertificate(ctx context.Context, s *sc
 		return err
 	}
 	r.materials.invalidate(s.key) // the watch has not seen it yet
-	s.tls.material, err = r.materials.load(ctx, s.fs)
-	s.tls.loaded = err == nil
-	if c := s.tls.material.certificate.parsed; c != nil {
+	if err := r.loadMaterial(ctx, s); err != nil {
+		return err
+	}
+	if c := s.material.certificate.parsed; c != nil {
 		s.tls.renewal = pki.RenewalTime(c.Leaf, request.Lifetime, key.String())
 		s.tls.soon(s.tls.renewal)
 	}
-	return err
+	return nil
 }
 
 // certificateRequest is what the operator's own CA is asked for.
@@ -306,15 +304,15 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 	if seen.Stalled == nil {
 		seen.Stalled = s.tls.stalled
 	}
-	facts := s.tls.material.certificate
+	facts := s.material.certificate
 	c := certificateOf(s.fs, facts, config.ServerNames(s.fs, r.ClusterDomain), r.Prober.Results(s.key), now)
 	c.RenewalTime = s.tls.renewal
 	// What an issuer is about to mend is told in its words; what it cannot do, always.
 	if p := s.tls.issuing; p != nil && (c.Problem != nil || !s.tls.issuingMoves) {
 		c.Problem, c.Moving = p, s.tls.issuingMoves
 	}
-	c.ClientCAProblem = s.tls.material.clientCA.problem
-	seen.Wants.ClientCA = s.tls.material.clientCA.digest
+	c.ClientCAProblem = s.material.clientCA.problem
+	seen.Wants.ClientCA = s.material.clientCA.digest
 	if c.Current != nil {
 		seen.Wants.Fingerprint = c.Current.Fingerprint
 		var awaited bool
@@ -409,17 +407,17 @@ func describe(c *certs.Certificate) *v1alpha1.CertificateStatus {
 // report tells the operator's CA what is known of a FlightServer, so that no CA is dropped on which a server or a client still depends.
 func (r *FlightServerReconciler) report(s *scope, seen *status.Observation) {
 	if s.fs.Spec.TLS != nil {
-		r.Authority.Report(s.key, reportOf(s.tls, seen))
+		r.Authority.Report(s.key, reportOf(s.tls, s.material.certificate, seen))
 	}
 }
 
 // reportOf is what is certain: that all have the bundle is so only if it was published, and every server that runs is known to have it.
-func reportOf(t *tlsScope, seen *status.Observation) pki.Report {
+func reportOf(t *tlsScope, facts certificateFacts, seen *status.Observation) pki.Report {
 	if t == nil || !t.loaded || !t.published {
 		return pki.Report{}
 	}
 	known := pki.Report{Bundle: t.authority.Digest}
-	if p := t.material.certificate.parsed; p != nil {
+	if p := facts.parsed; p != nil {
 		known.Leaves = append(known.Leaves, p.Leaf)
 	}
 	for i := range seen.Pods {

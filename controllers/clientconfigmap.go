@@ -113,7 +113,7 @@ func (s *scope) clientsCA() []byte {
 	case s.fs.Spec.TLS.OperatorCA != nil:
 		return s.tls.authority.Bundle
 	default:
-		return s.tls.material.certificate.ca
+		return s.material.certificate.ca
 	}
 }
 

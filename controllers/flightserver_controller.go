@@ -198,6 +198,11 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 			if t := fs.Spec.TLS; t != nil && t.ClientCA != nil && t.ClientCA.ConfigMapRef != nil && !slices.Contains(configMaps, t.ClientCA.ConfigMapRef.Name) {
 				configMaps = append(configMaps, t.ClientCA.ConfigMapRef.Name)
 			}
+			for _, f := range config.AuthFiles(fs) {
+				if f.Kind == kindConfigMap && !slices.Contains(configMaps, f.Name) {
+					configMaps = append(configMaps, f.Name)
+				}
+			}
 			return configMaps
 		})),
 		indexer.IndexField(ctx, &v1alpha1.FlightServer{}, indexClaim, names(func(fs *v1alpha1.FlightServer) []string {
@@ -287,6 +292,7 @@ func (r *FlightServerReconciler) forget(key types.NamespacedName) {
 	r.configMaps.forget(key)
 	r.signingSecrets.forget(key)
 	r.clients.forget(key)
+	r.materials.forget(key)
 	r.forgetTLS(key)
 	r.known.Delete(key)
 	r.applier.forget(key)

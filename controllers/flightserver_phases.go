@@ -63,6 +63,8 @@ type scope struct {
 	refs config.References
 	// params are those of the desired objects. Params.ConfigHash is empty until the configuration is rendered.
 	params desired.Params
+	// material is what TLS and auth name.
+	material material
 	// tls is what is known of TLS, nil without it.
 	tls *tlsScope
 	// missing says, by dataset, which object that it names does not exist.
@@ -83,6 +85,7 @@ type phase func(*FlightServerReconciler, context.Context, *scope) error
 // phases in their order: each needs what the ones before have brought about.
 var phases = []phase{
 	(*FlightServerReconciler).loadReferences,
+	(*FlightServerReconciler).loadMaterial,
 	(*FlightServerReconciler).loadTLS,
 	(*FlightServerReconciler).ensureCertificate,
 	(*FlightServerReconciler).renderConfiguration,
@@ -107,6 +110,7 @@ func (r *FlightServerReconciler) run(ctx context.Context, s *scope) (ctrl.Result
 		return ctrl.Result{}, errors.Join(failure, err)
 	}
 	r.observeCertificate(s, seen, failure)
+	observeAuth(s, seen)
 	r.probe(s, seen)
 	r.report(s, seen)
 	s.seen = seen

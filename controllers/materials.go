@@ -20,7 +20,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
-// materials finds what FlightServers name for TLS. Contents come from the API server, whenever they changed; what is kept of them is what follows
+// materials finds what FlightServers name for TLS and auth. Contents come from the API server, whenever they changed; what is kept of them is what follows
 // from them, and no key.
 type materials struct {
 	cache   client.Reader
@@ -31,10 +31,11 @@ type materials struct {
 	known map[types.NamespacedName]material
 }
 
-// material is what one FlightServer has for TLS.
+// material is what one FlightServer has for TLS and auth.
 type material struct {
 	certificate certificateFacts
 	clientCA    bundleFacts
+	auth        authFacts
 }
 
 // certificateFacts are what one version of a Secret says of a certificate.
@@ -62,34 +63,43 @@ func newMaterials(cache, live client.Reader, secrets *secretWatch) *materials {
 	return &materials{cache: cache, live: live, secrets: secrets, known: map[types.NamespacedName]material{}}
 }
 
-// load finds what a FlightServer with TLS has.
+// load finds what a FlightServer has for TLS and auth.
 func (m *materials) load(ctx context.Context, fs *v1alpha1.FlightServer) (material, error) {
 	key := client.ObjectKeyFromObject(fs)
-	names := []string{config.SecretName(fs)}
-	ca := fs.Spec.TLS.ClientCA
-	if ca != nil {
-		if kind, name, _ := config.ClientCAKey(ca); kind == kindSecret && name != names[0] {
-			names = append(names, name)
-		}
-	}
-	m.secrets.follow(key, names...)
+	m.secrets.follow(key, config.SecretNames(fs)...)
 	m.mu.Lock()
 	before := m.known[key]
 	m.mu.Unlock()
 	var now material
 	var err error
-	if now.certificate, err = m.certificate(ctx, types.NamespacedName{Namespace: fs.Namespace, Name: names[0]}, before.certificate); err != nil {
-		return now, err
-	}
-	if ca != nil {
-		if now.clientCA, err = m.bundle(ctx, fs.Namespace, ca, before.clientCA); err != nil {
+	if t := fs.Spec.TLS; t != nil {
+		secret := types.NamespacedName{Namespace: fs.Namespace, Name: config.SecretName(fs)}
+		if now.certificate, err = m.certificate(ctx, secret, before.certificate); err != nil {
 			return now, err
 		}
+		if t.ClientCA != nil {
+			if now.clientCA, err = m.bundle(ctx, fs.Namespace, t.ClientCA, before.clientCA); err != nil {
+				return now, err
+			}
+		}
+	}
+	if now.auth, err = m.auth(ctx, fs, before.auth); err != nil {
+		return now, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.known[key] = now
 	return now, nil
+}
+
+// loadMaterial finds what a FlightServer has for TLS and auth.
+func (r *FlightServerReconciler) loadMaterial(ctx context.Context, s *scope) (err error) {
+	if s.fs.Spec.TLS == nil && s.fs.Spec.Auth == nil {
+		r.materials.forget(s.key)
+		return nil
+	}
+	s.material, err = r.materials.load(ctx, s.fs)
+	return err
 }
 
 // invalidate has the next load read everything anew.

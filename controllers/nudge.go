@@ -103,10 +103,10 @@ func advance(before nudge, annotated string, result probe.Result, wanted probe.C
 
 // annotationOf is the value of the annotation that stands for what is wanted: with TLS, more than the configuration.
 func annotationOf(c probe.Content) string {
-	if c.Chain == "" && c.ClientCA == "" {
+	if c.Chain == "" && c.ClientCA == "" && c.Auth == "" {
 		return c.ConfigHash
 	}
-	return c.ConfigHash + "-" + config.Hash([]byte(c.Chain+"/"+c.ClientCA))
+	return c.ConfigHash + "-" + config.Hash([]byte(c.Chain+"/"+c.ClientCA+"/"+c.Auth))
 }
 
 func (n *nudger) annotate(ctx context.Context, pod *corev1.Pod, annotations map[string]string) error {

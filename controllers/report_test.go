@@ -21,7 +21,6 @@ func TestReport(t *testing.T) {
 	stored, presented := &x509.Certificate{Raw: []byte("stored")}, &x509.Certificate{Raw: []byte("presented")}
 	published := func(edits ...func(*tlsScope)) *tlsScope {
 		t := &tlsScope{loaded: true, published: true, authority: pki.Snapshot{Digest: "bundle"}}
-		t.material.certificate.parsed = &certs.Certificate{Leaf: stored}
 		for _, edit := range edits {
 			edit(t)
 		}
@@ -50,7 +49,7 @@ func TestReport(t *testing.T) {
 				Wants: probe.Content{ConfigHash: "new"}, Results: map[string]probe.Result{"a": c.result},
 				Pods: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}},
 			}
-			if diff := cmp.Diff(c.want, reportOf(c.tls, seen), cmp.Comparer(func(a, b *x509.Certificate) bool { return a == b })); diff != "" {
+			if diff := cmp.Diff(c.want, reportOf(c.tls, certificateFacts{parsed: &certs.Certificate{Leaf: stored}}, seen), cmp.Comparer(func(a, b *x509.Certificate) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}
 		})

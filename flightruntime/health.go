@@ -26,6 +26,16 @@ type Health struct {
 	Datasets      []DatasetHealth `json:"datasets"`
 	// Certificate is what new connections are presented; nil for a server that speaks plain text.
 	Certificate *CertificateHealth `json:"certificate,omitempty"`
+	// Auth is nil for a server that lets everybody do everything.
+	Auth *AuthHealth `json:"auth,omitempty"`
+}
+
+// AuthHealth is the auth that a server goes by, and why it is not newer.
+type AuthHealth struct {
+	// Digest identifies the users, tokens and keys that are in force.
+	Digest string `json:"digest"`
+	// Message says why newer ones, or newer rules, are not in force, and the mend.
+	Message string `json:"message,omitempty"`
 }
 
 // CertificateHealth is the certificate that a server presents, and why it is not a newer one.

@@ -273,3 +273,17 @@ type AuthSubject struct {
 	// +kubebuilder:validation:MaxLength=512
 	Group string `json:"group,omitempty"`
 }
+
+// AuthStatus is the auth that the servers should go by, and how many do.
+type AuthStatus struct {
+	// Hash of the users, tokens and keys that every server should go by.
+	// +optional
+	Hash string `json:"hash,omitempty"`
+	// Servers that go by them, of those that are ready, for instance "2/2".
+	// +optional
+	LoadedBy string `json:"loadedBy,omitempty"`
+	// What is likely not meant: rules that fit no dataset, users that are in no rule. Up to 20.
+	// +optional
+	// +listType=atomic
+	Warnings []string `json:"warnings,omitempty"`
+}

@@ -21,6 +21,8 @@ const (
 	// ConditionCertificateServed is True when every ready server was seen to present the certificate of status.certificate in a handshake of
 	// the operator's own. It is proof, not belief. Absent without TLS.
 	ConditionCertificateServed = "CertificateServed"
+	// ConditionAuthReady is True when every ready server lets callers in by the users, tokens and keys that spec.auth names. Absent without auth.
+	ConditionAuthReady = "AuthReady"
 )
 
 // Reasons of conditions. Events carry the same words.
@@ -108,6 +110,15 @@ const (
 	ReasonCertificateServed = "CertificateServed"
 	// ReasonRotating: servers are taking up the certificate.
 	ReasonRotating = "Rotating"
+	// ReasonAuthLoaded: every ready server goes by what spec.auth names.
+	ReasonAuthLoaded = "AuthLoaded"
+	// ReasonAuthSourceNotFound: a Secret, ConfigMap or key that spec.auth names does not exist.
+	ReasonAuthSourceNotFound = "AuthSourceNotFound"
+	// ReasonAuthInvalid: a server cannot read the users, tokens, keys or rules; those before stay in force.
+	ReasonAuthInvalid = "AuthInvalid"
+	// ReasonAuthPending: servers are taking up what spec.auth names.
+	ReasonAuthPending = "AuthPending"
+
 	// ReasonRotationOverdue: a server should have taken up the certificate long ago.
 	ReasonRotationOverdue = "RotationOverdue"
 )

@@ -509,6 +509,9 @@ type FlightServerStatus struct {
 	// The certificate that the servers should present; absent without TLS.
 	// +optional
 	Certificate *CertificateStatus `json:"certificate,omitempty"`
+	// Who callers are, and what they may do, as the servers have it; absent without auth.
+	// +optional
+	Auth *AuthStatus `json:"auth,omitempty"`
 	// Ready, Available, DatasetsReady and Reachable; with TLS CertificateReady and CertificateServed; Reconciling and Stalled while they hold. docs/conditions.md says what each reason means.
 	// +optional
 	// +listType=map

@@ -49,6 +49,8 @@ type Content struct {
 	// Chain and ClientCA are the digests of the files with the certificate's chain and with the CA certificates that clients are checked
 	// against. Empty like Fingerprint, and where clients are not checked.
 	Chain, ClientCA string
+	// Auth is the digest of the users, tokens and keys that callers are let in by. Empty without auth.
+	Auth string
 }
 
 // Pool probes servers, each from a goroutine and over a connection of its own. Its methods never wait for a server.

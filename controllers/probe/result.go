@@ -43,13 +43,16 @@ func (r Result) Content() Content {
 	if h := r.Health.Certificate; h != nil {
 		c.Chain, c.ClientCA = h.Digest, h.ClientCADigest
 	}
+	if h := r.Health.Auth; h != nil {
+		c.Auth = h.Digest
+	}
 	return c
 }
 
 // Serves tells whether content is what is wanted. What is not known to be wanted is not compared.
 func (c Content) Serves(wanted Content) bool {
 	same := func(have, want string) bool { return want == "" || have == want }
-	return c.ConfigHash == wanted.ConfigHash && same(c.Fingerprint, wanted.Fingerprint) && same(c.Chain, wanted.Chain) && same(c.ClientCA, wanted.ClientCA)
+	return c.ConfigHash == wanted.ConfigHash && same(c.Fingerprint, wanted.Fingerprint) && same(c.Chain, wanted.Chain) && same(c.ClientCA, wanted.ClientCA) && same(c.Auth, wanted.Auth)
 }
 
 // outcome is what a single probe came to: an answer, or a reason and a message.
@@ -101,6 +104,13 @@ func sameLeaf(a, b *Leaf) bool {
 	return a.Fingerprint == b.Fingerprint
 }
 
+func sameAuth(a, b *flightruntime.AuthHealth) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
 func sameCertificate(a, b *flightruntime.CertificateHealth) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -112,7 +122,7 @@ func sameHealth(a, b *flightruntime.Health) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	if !sameCertificate(a.Certificate, b.Certificate) {
+	if !sameCertificate(a.Certificate, b.Certificate) || !sameAuth(a.Auth, b.Auth) {
 		return false
 	}
 	if a.Status != b.Status || a.Version != b.Version || a.ConfigHash != b.ConfigHash || a.ConfigError != b.ConfigError || len(a.Datasets) != len(b.Datasets) {

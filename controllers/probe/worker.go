@@ -177,6 +177,9 @@ func bounded(h *flightruntime.Health) *flightruntime.Health {
 	h.Version, h.ConfigHash = text.Cut(h.Version, maxWord), text.Cut(h.ConfigHash, maxWord)
 	h.ConfigError = text.Cut(h.ConfigError, v1alpha1.MaxStatusMessage)
 	h.ActiveStreams = counted(h.ActiveStreams)
+	if a := h.Auth; a != nil {
+		a.Digest, a.Message = text.Cut(a.Digest, maxWord), text.Cut(a.Message, v1alpha1.MaxStatusMessage)
+	}
 	if c := h.Certificate; c != nil {
 		c.Fingerprint, c.Digest, c.ClientCADigest = text.Cut(c.Fingerprint, maxWord), text.Cut(c.Digest, maxWord), text.Cut(c.ClientCADigest, maxWord)
 		c.Reason, c.Message = text.Cut(c.Reason, maxWord), text.Cut(c.Message, v1alpha1.MaxStatusMessage)

@@ -43,19 +43,24 @@ func (f finding) condition(t string, generation int64) metav1.Condition {
 }
 
 // Conditions are those of a FlightServer, without the times of their transitions: Ready, Available, DatasetsReady and Reachable always,
-// CertificateReady and CertificateServed with TLS, Reconciling and Stalled while they hold. The list of datasets has to be of all.
+// CertificateReady and CertificateServed with TLS, AuthReady with auth, Reconciling and Stalled while they hold. The list of datasets has to be of all.
 func Conditions(o *Observation, all []v1alpha1.DatasetStatus, now time.Time) []metav1.Condition {
 	available, reachable, datasets := available(o), reachable(o), datasetsReady(o, all)
 	causes := []finding{available, reachable, datasets}
-	var certificates []metav1.Condition
+	var further []metav1.Condition
 	if c := o.Certificate; c != nil {
 		ready, served := certificateReady(c), certificateServed(o, now)
-		certificates = []metav1.Condition{
+		further = []metav1.Condition{
 			ready.condition(v1alpha1.ConditionCertificateReady, o.Generation),
 			served.condition(v1alpha1.ConditionCertificateServed, o.Generation),
 		}
 		// Without a certificate no server is available, so that it comes first.
 		causes = []finding{ready, available, reachable, served, datasets}
+	}
+	if o.Auth != nil {
+		auth := authReady(o)
+		further = append(further, auth.condition(v1alpha1.ConditionAuthReady, o.Generation))
+		causes = append(causes, auth)
 	}
 	ready, stalled := summarise(o, causes, isTrue(v1alpha1.ReasonReady, "%s and %s", reachable.message, datasets.message))
 	conditions := append([]metav1.Condition{
@@ -63,7 +68,7 @@ func Conditions(o *Observation, all []v1alpha1.DatasetStatus, now time.Time) []m
 		available.condition(v1alpha1.ConditionAvailable, o.Generation),
 		datasets.condition(v1alpha1.ConditionDatasetsReady, o.Generation),
 		reachable.condition(v1alpha1.ConditionReachable, o.Generation),
-	}, certificates...)
+	}, further...)
 	switch {
 	case stalled:
 		conditions = append(conditions, isTrue(ready.reason, "%s", ready.message).condition(v1alpha1.ConditionStalled, o.Generation))

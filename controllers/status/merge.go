@@ -50,6 +50,7 @@ var calm = []string{
 	v1alpha1.ReasonNotProbed,
 	v1alpha1.ReasonIssuing,
 	v1alpha1.ReasonRotating,
+	v1alpha1.ReasonAuthPending,
 }
 
 // Trouble tells whether a condition says that something is wrong.

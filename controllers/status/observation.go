@@ -31,6 +31,8 @@ type Observation struct {
 	Wants probe.Content
 	// Certificate is what was found of the certificate, nil without TLS.
 	Certificate *Certificate
+	// Auth is what was found of auth, nil without it.
+	Auth *Auth
 	// Stalled is what no retry mends, nil if there is no such thing.
 	Stalled *Problem
 	// Pending is what failed and is tried again, nil if all went well.

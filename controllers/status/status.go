@@ -19,6 +19,7 @@ func Compute(o *Observation, before v1alpha1.FlightServerStatus, now metav1.Time
 		ConfigHash:         o.ConfigHash,
 		Summary:            Summary(o, all),
 		Certificate:        certificateStatus(o),
+		Auth:               authStatus(o),
 		Conditions:         Merge(before.Conditions, Conditions(o, all, now.Time), now),
 		Datasets:           Bounded(all),
 		Servers:            Servers(o),

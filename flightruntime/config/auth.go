@@ -98,6 +98,8 @@ type AuthFile struct {
 	Kind, Name, Key string
 	// Dir is the folder's name, below that of all auth files, and File the file's.
 	Dir, File string
+	// Optional is set where the key may be missing for good.
+	Optional bool
 }
 
 // Names of the keys in the Secrets of spec.auth.
@@ -115,11 +117,11 @@ func AuthFiles(fs *v1alpha1.FlightServer) (files []AuthFile) {
 	m := fs.Spec.Auth.Methods
 	if b := m.Basic; b != nil {
 		for _, key := range []string{usersKey, groupsKey} {
-			files = append(files, AuthFile{"Secret", b.SecretRef.Name, key, "basic", key})
+			files = append(files, AuthFile{"Secret", b.SecretRef.Name, key, "basic", key, key == groupsKey})
 		}
 	}
 	if b := m.Bearer; b != nil {
-		files = append(files, AuthFile{"Secret", b.SecretRef.Name, tokensKey, "bearer", tokensKey})
+		files = append(files, AuthFile{"Secret", b.SecretRef.Name, tokensKey, "bearer", tokensKey, false})
 	}
 	for _, j := range m.JWT {
 		for _, object := range []struct {
@@ -142,13 +144,11 @@ func AuthFiles(fs *v1alpha1.FlightServer) (files []AuthFile) {
 	return files
 }
 
-// AuthDigest identifies the contents of auth files, by folder and file; nil is a file that is not there.
-func AuthDigest(contents map[AuthFile][]byte) string {
+// AuthDigest identifies the contents of auth files, given the Digest of each that there is.
+func AuthDigest(digests map[AuthFile]string) string {
 	var lines []string
-	for f, content := range contents {
-		if content != nil {
-			lines = append(lines, path.Join(f.Dir, f.File)+" "+Digest(content))
-		}
+	for f, digest := range digests {
+		lines = append(lines, path.Join(f.Dir, f.File)+" "+digest)
 	}
 	slices.Sort(lines)
 	return Digest([]byte(strings.Join(lines, "\n")))

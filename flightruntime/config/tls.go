@@ -64,6 +64,24 @@ func SecretName(fs *v1alpha1.FlightServer) string {
 	}
 }
 
+// SecretNames are all Secrets that spec.tls and spec.auth name, each once.
+func SecretNames(fs *v1alpha1.FlightServer) (names []string) {
+	add := func(kind, name string) {
+		if kind == "Secret" && name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	add("Secret", SecretName(fs))
+	if t := fs.Spec.TLS; t != nil && t.ClientCA != nil {
+		kind, name, _ := ClientCAKey(t.ClientCA)
+		add(kind, name)
+	}
+	for _, f := range AuthFiles(fs) {
+		add(f.Kind, f.Name)
+	}
+	return names
+}
+
 // ServerNames are the names by which clients know a FlightServer's servers: those of the Service, and the host of its external address.
 // Without a cluster domain, the one of full length is left out.
 func ServerNames(fs *v1alpha1.FlightServer, clusterDomain string) []string {
