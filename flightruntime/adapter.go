@@ -15,7 +15,7 @@ type adapter struct {
 	flight.BaseFlightServer
 
 	service         Service
-	auth            ServerAuthHandler
+	handshake       func(context.Context, AuthConversation) error // nil: there are none
 	maxMessageBytes int
 }
 

@@ -55,16 +55,29 @@ func unauthenticated(ctx context.Context, err error) error {
 	return Errorf(KindUnauthenticated, "%w", err)
 }
 
-// Handshake hands a client's handshake to the auth handler.
+// handshakes is what answers handshakes; nil if nothing does.
+func (o ServerOptions) handshakes() func(context.Context, AuthConversation) error {
+	if o.Auth != nil {
+		return o.Auth.Authenticate
+	}
+	for _, m := range o.Middleware {
+		if h, ok := m.Factory.(HandshakeMiddleware); ok {
+			return h.AnswerHandshake
+		}
+	}
+	return nil
+}
+
+// Handshake hands a client's handshake to the auth handler, or the middleware that answers it.
 func (a *adapter) Handshake(stream flight.FlightService_HandshakeServer) error {
 	ctx := stream.Context()
-	if a.auth == nil {
+	if a.handshake == nil {
 		if CallOf(ctx).PeerIdentity() != "" { // a middleware has found out by the headers, as authenticate_basic_token wants it
 			return nil
 		}
 		return Errorf(KindNotImplemented, "no authentication by handshake is configured on this server: call it without one")
 	}
-	return unauthenticated(ctx, a.auth.Authenticate(ctx, &handshake{stream}))
+	return unauthenticated(ctx, a.handshake(ctx, &handshake{stream}))
 }
 
 type handshake struct {

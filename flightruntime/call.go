@@ -2,6 +2,7 @@ package flightruntime
 
 import (
 	"context"
+	"crypto/x509"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -15,6 +16,7 @@ type Call struct {
 	method   Method
 	headers  metadata.MD
 	operator bool
+	leaf     *x509.Certificate
 	basic    basicIdentity // of before the service sees the call, by one goroutine
 
 	mu         sync.Mutex
@@ -33,7 +35,7 @@ func CallOf(ctx context.Context) *Call {
 // newCall is the call of a gRPC stream's context, which the returned context knows.
 func newCall(ctx context.Context, method Method, who caller) (*Call, context.Context) {
 	headers, _ := metadata.FromIncomingContext(ctx)
-	c := &Call{method: method, headers: headers, identity: who.identity, operator: who.operator}
+	c := &Call{method: method, headers: headers, identity: who.identity, operator: who.operator, leaf: who.leaf}
 	ctx = context.WithValue(ctx, callKey{}, c)
 	c.ctx = ctx
 	return c, ctx
@@ -61,6 +63,10 @@ func (c *Call) PeerIdentity() string {
 // IsOperator is true where the operator calls, which its certificate proves (ServerOptions.TLSSource). It may ask by DoAction how the server
 // fares, no more. The auth handler does not see it, but middleware does: one that authenticates is to let it pass. False on a nil Call.
 func (c *Call) IsOperator() bool { return c != nil && c.operator }
+
+// PeerCertificate is the client's TLS certificate, verified by the CAs of this server's clients; nil if there is none, or if the operator
+// calls. It is not to be changed.
+func (c *Call) PeerCertificate() *x509.Certificate { return c.leaf }
 
 // SetPeerIdentity says who calls: for middleware that authenticates.
 func (c *Call) SetPeerIdentity(identity string) {

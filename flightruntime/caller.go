@@ -14,6 +14,7 @@ import (
 type caller struct {
 	identity string // empty: nobody that is known
 	operator bool
+	leaf     *x509.Certificate // verified; nil: none
 }
 
 // admitted finds out who calls, by what is in force now: the CA of a client's certificate may have been taken away since it connected. An error
@@ -24,21 +25,27 @@ func admitted(ctx context.Context, peers *certs.Source, method Method) (caller, 
 		if !ok || len(state.State.VerifiedChains) == 0 {
 			return caller{}, nil
 		}
-		return caller{identity: identityOf(state.State.VerifiedChains[0][0])}, nil
+		return known(state.State.VerifiedChains[0][0]), nil
 	}
 	who, err := peers.Peer(state.State)
 	switch {
 	case err != nil:
 		return caller{}, Errorf(KindUnauthenticated, "%w", err)
 	case who.Operator && method != MethodDoAction:
-		return caller{certs.OperatorURI, true}, errOperatorMayNot
+		return operator, errOperatorMayNot
 	case who.Operator:
-		return caller{certs.OperatorURI, true}, nil
+		return operator, nil
 	case who.Leaf != nil:
-		return caller{identity: identityOf(who.Leaf)}, nil
+		return known(who.Leaf), nil
 	}
 	return caller{}, nil
 }
+
+// operator is the operator as a caller.
+var operator = caller{identity: certs.OperatorURI, operator: true}
+
+// known is a caller with a verified certificate.
+func known(leaf *x509.Certificate) caller { return caller{identity: identityOf(leaf), leaf: leaf} }
 
 // errOperatorMayNot keeps the operator's certificate from being worth more to a thief than it is to the operator.
 var errOperatorMayNot = Errorf(KindUnauthorized, "the operator's certificate is good for the actions %s and %s only", ActionHealthCheck, ActionStatus)

@@ -37,6 +37,14 @@ type CredentialTaker interface {
 	TakesCredentials() bool
 }
 
+// HandshakeMiddleware is a factory of middleware that also answers handshakes, where the server has no auth handler. The first one that a
+// server has answers.
+type HandshakeMiddleware interface {
+	ServerMiddlewareFactory
+	// AnswerHandshake negotiates with a client, after StartCall: ServerAuthHandler.Authenticate for middleware.
+	AnswerHandshake(ctx context.Context, conversation AuthConversation) error
+}
+
 // ServerMiddlewareFunc is a factory that is a function.
 type ServerMiddlewareFunc func(ctx context.Context, call *Call) (ServerMiddleware, error)
 

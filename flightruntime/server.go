@@ -120,7 +120,7 @@ func NewServer(location string, service Service, opts ServerOptions) (*Server, e
 	}
 	s := &Server{location: l, listener: listener, health: health.NewServer(), calls: &callCounter{}, ended: make(chan struct{})}
 	s.grpc = grpc.NewServer(opts.grpc(s.calls)...)
-	flight.RegisterFlightServiceServer(s.grpc, &adapter{service: service, auth: opts.Auth, maxMessageBytes: opts.MaxMessageBytes})
+	flight.RegisterFlightServiceServer(s.grpc, &adapter{service: service, handshake: opts.handshakes(), maxMessageBytes: opts.MaxMessageBytes})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	s.SetServing(true)

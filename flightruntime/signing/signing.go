@@ -19,6 +19,7 @@ const (
 	Ticket  Purpose = "ticket"
 	Bearer  Purpose = "bearer"
 	Session Purpose = "session"
+	Login   Purpose = "login"
 )
 
 const (
