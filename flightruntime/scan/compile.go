@@ -47,6 +47,8 @@ type compiler struct {
 	filter string
 	info   *ast.SourceInfo
 	schema *arrow.Schema
+	// caller is who identity.user and its like are about; nil in a caller's own filters, which know none.
+	caller *Caller
 
 	slots []slot
 	// bySlot are the slots that can be shared, by what they open.
@@ -77,39 +79,63 @@ type operand struct {
 // isNull is true for null as it is written, which is not what a column of nulls is.
 func (o operand) isNull() bool { return o.kind == kindNull && o.literal }
 
-// compileFilter compiles a filter. Its errors name the position.
-func compileFilter(filter string, schema *arrow.Schema) (_ condition, _ *compiler, err error) {
+// errNotUnderstood stands for a panic of the parser or the compiler: whatever somebody may find out to write.
+var errNotUnderstood = errors.New("the filter cannot be understood, though it should be: this is a defect of the server")
+
+// compileFilter compiles a filter. Its errors name the position. caller is who it may ask about by the name identity; nil if it may not.
+func compileFilter(filter string, schema *arrow.Schema, caller *Caller) (_ *predicate, err error) {
 	defer func() {
-		if p := recover(); p != nil { // whatever somebody may find out to write
-			err = errors.New("the filter cannot be understood, though it should be: this is a defect of the server")
+		if p := recover(); p != nil {
+			err = errNotUnderstood
 		}
 	}()
-	if len(filter) > maxFilterBytes {
-		return nil, nil, fmt.Errorf("the filter has %d bytes, at most %d are read", len(filter), maxFilterBytes)
-	}
-	if !utf8.ValidString(filter) {
-		return nil, nil, errors.New("the filter is not UTF-8")
-	}
-	if strings.TrimSpace(filter) == "" {
-		return nil, nil, errors.New("the filter is blank: expected a condition, such as fare > 10.0, or no filter at all")
-	}
-	c := &compiler{filter: filter, schema: schema, bySlot: map[string]int{}}
-	parsed, errs := filterParser.Parse(common.NewTextSource(filter))
-	if all := errs.GetErrors(); len(all) > 0 {
-		return nil, nil, c.syntaxError(all[0])
-	}
-	c.info = parsed.SourceInfo()
-	o, err := c.operand(parsed.Expr())
+	c := &compiler{filter: filter, schema: schema, caller: caller, bySlot: map[string]int{}}
+	parsed, err := c.parse()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	o, err := c.operand(parsed)
+	if err != nil {
+		return nil, err
 	}
 	if o.isNull() {
-		return nil, nil, c.errorf(o.expr, "the filter is null: expected a condition, such as x == null")
+		return nil, c.errorf(o.expr, "the filter is null: expected a condition, such as x == null")
 	}
 	if o.kind != kindBool && o.kind != kindNull {
-		return nil, nil, c.errorf(o.expr, "the filter is %s: expected a condition, such as %s", o.describe(), o.exampleCondition())
+		return nil, c.errorf(o.expr, "the filter is %s: expected a condition, such as %s", o.describe(), o.exampleCondition())
 	}
-	return conditionOf(o), c, nil
+	return &predicate{condition: conditionOf(o), slots: c.slots, verdicts: c.verdicts}, nil
+}
+
+// CheckFilter says what is wrong with a filter whatever the dataset: that it is none, too long, or no CEL. Whether it is right for a dataset is
+// known when it is compiled for its schema.
+func CheckFilter(filter string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errNotUnderstood
+		}
+	}()
+	_, err = (&compiler{filter: filter}).parse()
+	return err
+}
+
+// parse reads the filter.
+func (c *compiler) parse() (ast.Expr, error) {
+	if len(c.filter) > maxFilterBytes {
+		return nil, fmt.Errorf("the filter has %d bytes, at most %d are read", len(c.filter), maxFilterBytes)
+	}
+	if !utf8.ValidString(c.filter) {
+		return nil, errors.New("the filter is not UTF-8")
+	}
+	if strings.TrimSpace(c.filter) == "" {
+		return nil, errors.New("the filter is blank: expected a condition, such as fare > 10.0, or no filter at all")
+	}
+	parsed, errs := filterParser.Parse(common.NewTextSource(c.filter))
+	if all := errs.GetErrors(); len(all) > 0 {
+		return nil, c.syntaxError(all[0])
+	}
+	c.info = parsed.SourceInfo()
+	return parsed.Expr(), nil
 }
 
 // operand compiles an expression.
@@ -118,6 +144,9 @@ func (c *compiler) operand(e ast.Expr) (operand, error) {
 		o   operand
 		err error
 	)
+	if value, ok := c.ofCaller(e); ok {
+		return c.identity(e, value)
+	}
 	switch e.Kind() {
 	case ast.LiteralKind:
 		o, err = c.literal(e)

@@ -16,6 +16,9 @@ func (c *compiler) in(e ast.Expr, args []ast.Expr) (operand, error) {
 	if args[1].Kind() == ast.ListKind {
 		return c.inList(e, x, args[1].AsList().Elements())
 	}
+	if value, ok := c.ofCaller(args[1]); ok {
+		return c.inCallers(e, x, args[1], value)
+	}
 	y, err := c.operand(args[1])
 	if err != nil {
 		return operand{}, err
@@ -127,6 +130,9 @@ func (c *compiler) containment(e ast.Expr, x, y operand) (operand, error) {
 	}
 	if y.kind != kindList && y.kind != kindMap {
 		return operand{}, c.errorf(e, "%s is no list: expected one to the right of in, as in x in [1, 2]", y.describe())
+	}
+	if x.isUnsaid() {
+		return joined(kindBool, alwaysNull, x, operand{slot: -1}), nil
 	}
 	if x.kind == kindNull {
 		return operand{}, c.errorf(e, "null is in no list: to test for null, write x == null")

@@ -164,6 +164,9 @@ func (p *path) within(name, key string, typ arrow.DataType, s pathStep) *path {
 // selection compiles a.b, and has(a.b).
 func (c *compiler) selection(e ast.Expr) (operand, error) {
 	s := e.AsSelect()
+	if value, ok := c.ofCaller(s.Operand()); ok && s.IsTestOnly() {
+		return c.identityHas(e, value, s.FieldName())
+	}
 	of, err := c.operand(s.Operand())
 	if err != nil {
 		return operand{}, err

@@ -18,8 +18,9 @@ type Run struct {
 	plan  *Plan
 	mem   memory.Allocator
 	left  int64 // rows that the limit leaves
-	block block
+	test  tester
 	found []stretch // rows of the current batch that match, up to the limit
+	view  *narrower // nil if all of the dataset is visible
 }
 
 // Start begins a stream of batches. What Apply makes is allocated with mem; nil means memory.DefaultAllocator.
@@ -31,8 +32,12 @@ func (p *Plan) Start(mem memory.Allocator) *Run {
 	if p.limit >= 0 {
 		r.left = p.limit
 	}
-	r.block.columns = make([]binding, len(p.slots))
-	r.block.verdicts = make([]verdicts, p.verdicts)
+	if p.filter != nil {
+		r.test = newTester(p.filter)
+	}
+	if p.view != nil {
+		r.view = p.view.start(mem)
+	}
 	return r
 }
 
@@ -51,8 +56,18 @@ func (r *Run) Apply(ctx context.Context, batch arrow.RecordBatch) (out arrow.Rec
 			out, err = nil, recovered(p)
 		}
 	}()
-	if err := r.check(batch); err != nil {
+	read := r.plan.read
+	if r.view != nil {
+		read = r.view.read
+	}
+	if err := check(batch, read); err != nil {
 		return nil, err
+	}
+	if r.view != nil {
+		if batch, err = r.view.narrow(ctx, batch); err != nil {
+			return nil, err
+		}
+		defer batch.Release()
 	}
 	rows := int(batch.NumRows())
 	if r.plan.filter == nil || r.Done() || rows == 0 {
@@ -85,11 +100,11 @@ func recovered(p any) error {
 }
 
 // check makes sure that a batch has the columns that it is to have.
-func (r *Run) check(batch arrow.RecordBatch) error {
-	if n := int(batch.NumCols()); n != len(r.plan.read) {
-		return fmt.Errorf("a batch has %d columns: expected the %d that the query needs", n, len(r.plan.read))
+func check(batch arrow.RecordBatch, fields []arrow.Field) error {
+	if n := int(batch.NumCols()); n != len(fields) {
+		return fmt.Errorf("a batch has %d columns: expected the %d that the query needs", n, len(fields))
 	}
-	for i, f := range r.plan.read {
+	for i, f := range fields {
 		if t := batch.Column(i).DataType(); t != f.Type && !arrow.TypeEqual(t, f.Type) {
 			return fmt.Errorf("column %s of a batch is %s: expected %s", quoted(f.Name), t, f.Type)
 		}
@@ -99,29 +114,15 @@ func (r *Run) check(batch arrow.RecordBatch) error {
 
 // match finds the rows that match, up to the limit.
 func (r *Run) match(ctx context.Context, batch arrow.RecordBatch) error {
-	b := &r.block
-	b.stopped = func() bool { return ctx.Err() != nil }
-	for i, s := range r.plan.slots {
-		b.columns[i] = bind(batch.Column(s.field), s.path, s.open)
-	}
-	defer b.forget()
 	r.found = r.found[:0]
-	t := b.truths.get()
-	total, left := int(batch.NumRows()), r.left
-	for b.from = 0; b.from < total; b.from += blockRows {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b.n = min(blockRows, total-b.from)
-		r.plan.filter.eval(b, t)
-		r.found = t.yes.appendTo(r.found, b.from)
-		if left -= int64(t.yes.count()); left <= 0 {
+	left := r.left
+	return r.test.each(ctx, batch, func(from int, yes *bitmap) bool {
+		r.found = yes.appendTo(r.found, from)
+		if left -= int64(yes.count()); left <= 0 {
 			r.found = withoutLast(r.found, int(-left))
-			break
 		}
-	}
-	b.truths.put(t)
-	return ctx.Err() // a condition that stopped early is not to be believed
+		return left > 0
+	})
 }
 
 // withoutLast is the stretches without the last n of their rows.
@@ -136,15 +137,6 @@ func withoutLast(of []stretch, n int) []stretch {
 		of = of[:len(of)-1]
 	}
 	return of
-}
-
-// forget lets go of the batch.
-func (b *block) forget() {
-	clear(b.columns)
-	for _, v := range b.texts.free {
-		clear(v.own)
-		v.values = nil
-	}
 }
 
 // slice is a part of the batch, projected.

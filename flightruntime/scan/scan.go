@@ -26,9 +26,9 @@ type Plan struct {
 	output []int
 	limit  int64 // -1 if there is none
 
-	filter   condition // nil if there is none
-	slots    []slot    // field is the place among the columns that are read
-	verdicts int
+	filter *predicate // of the columns that are read; nil if there is none
+	// view stands between the dataset and the query: then what is read above is what the view gives. nil if all of the dataset is visible.
+	view *narrowing
 }
 
 // Compile type-checks a query against the schema of its dataset. Whether the dataset is the query's is the caller's business. All errors
@@ -47,14 +47,10 @@ func Compile(q Query, schema *arrow.Schema) (*Plan, error) {
 	p.schema = projected(schema, selected, q.Columns == nil)
 	p.columns = slices.Clone(selected)
 	if q.Filter != "" {
-		compiled, c, err := compileFilter(q.Filter, schema)
-		if err != nil {
+		if p.filter, err = compileFilter(q.Filter, schema, nil); err != nil {
 			return nil, err
 		}
-		p.filter, p.slots, p.verdicts = compiled, c.slots, c.verdicts
-		for _, s := range p.slots {
-			p.columns = append(p.columns, s.field)
-		}
+		p.columns = p.filter.fields(p.columns)
 	}
 	slices.Sort(p.columns)
 	p.columns = slices.Compact(p.columns)
@@ -66,9 +62,7 @@ func Compile(q Query, schema *arrow.Schema) (*Plan, error) {
 	for _, field := range selected {
 		p.output = append(p.output, place[field])
 	}
-	for i := range p.slots {
-		p.slots[i].field = place[p.slots[i].field]
-	}
+	p.filter = p.filter.placed(place)
 	return p, nil
 }
 
@@ -115,7 +109,12 @@ func (p *Plan) Schema() *arrow.Schema { return p.schema }
 
 // Columns are the indices, ascending, of the fields of the dataset's schema that Run.Apply has to be given: those asked for, and those that the
 // filter needs. They may be none: only the number of rows is then of interest.
-func (p *Plan) Columns() []int { return slices.Clone(p.columns) }
+func (p *Plan) Columns() []int {
+	if p.view != nil {
+		return slices.Clone(p.view.columns)
+	}
+	return slices.Clone(p.columns)
+}
 
 // Limit is the largest number of rows that come out, if the query has one.
 func (p *Plan) Limit() (rows int64, ok bool) { return p.limit, p.limit >= 0 }
@@ -125,10 +124,14 @@ func (p *Plan) Filters() bool { return p.filter != nil }
 
 // MayMatch says whether a row group with these statistics may have rows that match the filter. It is false only if none can.
 func (p *Plan) MayMatch(s Statistics) bool {
-	if s.Rows() == 0 {
+	switch {
+	case s.Rows() == 0:
 		return false
+	case p.view != nil:
+		return p.view.mayMatch(p.filter, s)
+	default:
+		return p.filter == nil || p.filter.outcomes(s).yes
 	}
-	return p.filter == nil || p.filter.outcomes(s).yes
 }
 
 // errDefect stands for a panic, whose text tells of Go and not of data.

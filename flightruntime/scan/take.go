@@ -3,6 +3,7 @@ package scan
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -12,16 +13,32 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// stretch is some elements of an array, at least one, that stand side by side.
+// stretch is some elements of an array, at least one, that stand side by side; or a hole.
 type stretch struct{ from, n int }
 
+// hole is where elements stand that no array has: they come to be null.
+const hole = -1
+
 func (s stretch) end() int { return s.from + s.n }
+
+func (s stretch) isHole() bool { return s.from == hole }
 
 // take is an array of n elements, given the stretches where they are, which ascend. It knows every layout that Arrow has. arrow-go's own
 // kernels lack half a dozen of them (views, run-end encoding, sparse unions, two widths of decimals, intervals of three parts), and take from
 // structs in goroutines, whose panics nobody could recover.
 func take(mem memory.Allocator, a arrow.Array, from []stretch, n int) (arrow.Array, error) {
 	t := taker{mem: mem}
+	return t.take(a, from, n)
+}
+
+// rebuild is take of an array that shares no memory with the one given and holds no value of other elements: those of dictionaries, buffers
+// that views view, and children of list views and unions are taken too. Stretches may be holes.
+func rebuild(mem memory.Allocator, a arrow.Array, from []stretch, n int) (arrow.Array, error) {
+	t := taker{mem: mem, own: true}
+	return t.take(a, from, n)
+}
+
+func (t *taker) take(a arrow.Array, from []stretch, n int) (arrow.Array, error) {
 	defer t.release()
 	data, err := t.data(a.Data(), from, n)
 	if err != nil {
@@ -32,7 +49,9 @@ func take(mem memory.Allocator, a arrow.Array, from []stretch, n int) (arrow.Arr
 
 // taker owns all that is made on the way, so that a panic of the allocator leaves nothing behind.
 type taker struct {
-	mem  memory.Allocator
+	mem memory.Allocator
+	// own says that nothing is shared, and that there may be holes: memory is 0 where nothing is copied to.
+	own  bool
 	made []interface{ Release() }
 }
 
@@ -47,6 +66,9 @@ func (t *taker) buffer(size int) *memory.Buffer {
 	b := memory.NewResizableBuffer(t.mem)
 	t.made = append(t.made, b)
 	b.Resize(size)
+	if t.own {
+		clear(b.Bytes())
+	}
 	return b
 }
 
@@ -71,6 +93,9 @@ func (t *taker) data(d arrow.ArrayData, from []stretch, n int) (arrow.ArrayData,
 	case *arrow.NullType:
 		return t.array(d.DataType(), n, []*memory.Buffer{nil}, nil, n), nil
 	case *arrow.DictionaryType:
+		if t.own {
+			return t.dictionary(d, typ, from, n)
+		}
 		valid, nullCount := t.valid(d, from, n)
 		codes := t.fixed(d.Buffers()[1], d.Offset(), from, n, typ.IndexType.(arrow.FixedWidthDataType).Bytes())
 		out := array.NewDataWithDictionary(d.DataType(), n, []*memory.Buffer{valid, codes}, nullCount, 0, d.Dictionary().(*array.Data))
@@ -79,6 +104,9 @@ func (t *taker) data(d arrow.ArrayData, from []stretch, n int) (arrow.ArrayData,
 	case *arrow.RunEndEncodedType:
 		return t.runs(d, typ, from, n)
 	case arrow.UnionType:
+		if len(typ.Fields()) == 0 && n > 0 {
+			return nil, fmt.Errorf("rows of type %s cannot be selected", typ)
+		}
 		return t.union(d, typ, from, n)
 	}
 	valid, nullCount := t.valid(d, from, n)
@@ -93,6 +121,10 @@ func (t *taker) data(d arrow.ArrayData, from []stretch, n int) (arrow.ArrayData,
 	case *arrow.LargeStringType, *arrow.LargeBinaryType:
 		buffers = append(buffers, takeTexts[int64](t, d, from, n)...)
 	case *arrow.StringViewType, *arrow.BinaryViewType: // what they view is shared
+		if t.own {
+			buffers = append(buffers, t.views(d, from, n, valid)...)
+			break
+		}
 		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, arrow.ViewHeaderSizeBytes))
 		buffers = append(buffers, d.Buffers()[2:]...)
 	case *arrow.ListType, *arrow.MapType:
@@ -100,9 +132,17 @@ func (t *taker) data(d arrow.ArrayData, from []stretch, n int) (arrow.ArrayData,
 	case *arrow.LargeListType:
 		buffers, children, err = takeLists[int64](t, d, from, n, buffers)
 	case *arrow.ListViewType: // the elements are shared
+		if t.own {
+			buffers, children, err = takeListViews[int32](t, d, from, n, buffers)
+			break
+		}
 		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, 4), t.fixed(d.Buffers()[2], d.Offset(), from, n, 4))
 		children = d.Children()
 	case *arrow.LargeListViewType:
+		if t.own {
+			buffers, children, err = takeListViews[int64](t, d, from, n, buffers)
+			break
+		}
 		buffers = append(buffers, t.fixed(d.Buffers()[1], d.Offset(), from, n, 8), t.fixed(d.Buffers()[2], d.Offset(), from, n, 8))
 		children = d.Children()
 	case *arrow.FixedSizeListType:
@@ -144,17 +184,36 @@ func groups(from []stretch, offset, size int) []stretch {
 	out := make([]stretch, len(from))
 	for i, s := range from {
 		out[i] = stretch{(offset + s.from) * size, s.n * size}
+		if s.isHole() {
+			out[i].from = hole
+		}
 	}
 	return out
 }
 
 // valid is the validity bitmap of elements, and how many are null.
 func (t *taker) valid(d arrow.ArrayData, from []stretch, n int) (*memory.Buffer, int) {
-	if d.NullN() == 0 || d.Buffers()[0] == nil {
+	var b *memory.Buffer
+	switch all := d.NullN() == 0 || d.Buffers()[0] == nil; {
+	case !all:
+		b = t.bits(d.Buffers()[0], d.Offset(), from, n)
+	case t.own && slices.ContainsFunc(from, stretch.isHole):
+		b = t.buffer((n + 7) / 8)
+		at := 0
+		for _, s := range from {
+			if !s.isHole() {
+				bitutil.SetBitsTo(b.Bytes(), int64(at), int64(s.n), true)
+			}
+			at += s.n
+		}
+	default:
 		return nil, 0
 	}
-	b := t.bits(d.Buffers()[0], d.Offset(), from, n)
-	return b, n - bitutil.CountSetBits(b.Bytes(), 0, n)
+	nullCount := n - bitutil.CountSetBits(b.Bytes(), 0, n)
+	if t.own && nullCount == 0 { // a bitmap would tell that others are null
+		return nil, 0
+	}
+	return b, nullCount
 }
 
 // bits takes bits.
@@ -164,6 +223,10 @@ func (t *taker) bits(of *memory.Buffer, offset int, from []stretch, n int) *memo
 	clear(out)
 	at := 0
 	for _, s := range from {
+		if s.isHole() {
+			at += s.n
+			continue
+		}
 		if s.n >= 64 { // long enough for a call
 			bitutil.CopyBitmap(in, offset+s.from, s.n, out, at)
 			at += s.n
@@ -201,7 +264,10 @@ func (t *taker) fixed(of *memory.Buffer, offset int, from []stretch, n, width in
 		takeFixed[[2]uint64](out, in, offset, from)
 	default:
 		for _, s := range from {
-			out = out[copy(out, in[(offset+s.from)*width:(offset+s.end())*width]):]
+			if !s.isHole() {
+				copy(out, in[(offset+s.from)*width:(offset+s.end())*width])
+			}
+			out = out[s.n*width:]
 		}
 	}
 	return b
@@ -211,6 +277,10 @@ func takeFixed[T any](out, in []byte, offset int, from []stretch) {
 	to, of := castTo[T](out), castTo[T](in)
 	at := 0
 	for _, s := range from {
+		if s.isHole() {
+			at += s.n
+			continue
+		}
 		if s.n == 1 { // too short for a call
 			to[at] = of[offset+s.from]
 			at++
@@ -233,6 +303,9 @@ func takeTexts[O int32 | int64](t *taker, d arrow.ArrayData, from []stretch, n i
 	texts := t.buffer(total)
 	out := texts.Bytes()
 	for _, s := range from {
+		if s.isHole() {
+			continue
+		}
 		out = out[copy(out, text[in[d.Offset()+s.from]:in[d.Offset()+s.end()]]):]
 	}
 	return []*memory.Buffer{offsets, texts}
@@ -244,6 +317,9 @@ func takeLists[O int32 | int64](t *taker, d arrow.ArrayData, from []stretch, n i
 	offsets, total := takeOffsets(t, in, d.Offset(), from, n)
 	elements := make([]stretch, 0, len(from))
 	for _, s := range from {
+		if s.isHole() {
+			continue
+		}
 		if first, end := in[d.Offset()+s.from], in[d.Offset()+s.end()]; first < end {
 			elements = append(elements, stretch{int(first), int(end - first)})
 		}
@@ -260,6 +336,13 @@ func takeOffsets[O int32 | int64](t *taker, in []O, offset int, from []stretch, 
 	to[0] = 0
 	at := 0
 	for _, s := range from {
+		if s.isHole() {
+			for range s.n {
+				at++
+				to[at] = end
+			}
+			continue
+		}
 		of := in[offset+s.from : offset+s.end()+1]
 		for i, next := range of[1:] {
 			end += next - of[i]
@@ -274,8 +357,18 @@ func takeOffsets[O int32 | int64](t *taker, in []O, offset int, from []stretch, 
 func (t *taker) runs(d arrow.ArrayData, typ *arrow.RunEndEncodedType, from []stretch, n int) (arrow.ArrayData, error) {
 	var ends []int64
 	var values []stretch
-	last, taken := -1, int64(0)
+	last, taken := hole-1, int64(0)
 	for _, s := range from {
+		if s.isHole() {
+			if taken += int64(s.n); last == hole {
+				ends[len(ends)-1] = taken
+				continue
+			}
+			last = hole
+			values = append(values, stretch{hole, 1})
+			ends = append(ends, taken)
+			continue
+		}
 		for p := s.from; p < s.end(); p++ {
 			at := encoded.FindPhysicalIndex(d, d.Offset()+p)
 			if taken++; at == last {
@@ -309,7 +402,18 @@ func (t *taker) runs(d arrow.ArrayData, typ *arrow.RunEndEncodedType, from []str
 
 // union takes elements of unions.
 func (t *taker) union(d arrow.ArrayData, typ arrow.UnionType, from []stretch, n int) (arrow.ArrayData, error) {
-	buffers := []*memory.Buffer{nil, t.fixed(d.Buffers()[1], d.Offset(), from, n, 1)}
+	codes := t.fixed(d.Buffers()[1], d.Offset(), from, n, 1)
+	at := 0
+	for _, s := range from { // a hole is a null of the first type
+		for i := at; s.isHole() && i < at+s.n; i++ {
+			codes.Bytes()[i] = byte(typ.TypeCodes()[0])
+		}
+		at += s.n
+	}
+	buffers := []*memory.Buffer{nil, codes}
+	if typ.Mode() == arrow.DenseMode && t.own {
+		return t.denseUnion(d, typ, from, n, codes)
+	}
 	if typ.Mode() == arrow.DenseMode { // the elements are shared
 		buffers = append(buffers, t.fixed(d.Buffers()[2], d.Offset(), from, n, 4))
 		return t.array(d.DataType(), n, buffers, d.Children(), 0), nil
