@@ -37,8 +37,19 @@ type viewPart struct {
 	has    map[int]bool
 }
 
-// NewView compiles parts, at least one, for a caller. Its errors name the part by its index and say what is wrong with it for a dataset of that
-// schema; the other parts are then as good as before.
+// PartError says what is wrong with a part of a view for a dataset of some schema.
+type PartError struct {
+	// Part is its index.
+	Part int
+	Err  error
+}
+
+func (e *PartError) Error() string { return fmt.Sprintf("part %d: %v", e.Part, e.Err) }
+
+// Unwrap is what is wrong.
+func (e *PartError) Unwrap() error { return e.Err }
+
+// NewView compiles parts, at least one, for a caller. A part that is wrong is a *PartError; a view of the others may be right.
 func NewView(schema *arrow.Schema, parts []Part, who Caller) (*View, error) {
 	if len(parts) == 0 {
 		return nil, errors.New("a view has no parts: expected one at least")
@@ -52,7 +63,7 @@ func NewView(schema *arrow.Schema, parts []Part, who Caller) (*View, error) {
 		} else {
 			var err error
 			if compiled.filter, err = compileFilter(p.Filter, schema, &who); err != nil {
-				return nil, fmt.Errorf("part %d: %w", i, err)
+				return nil, &PartError{Part: i, Err: err}
 			}
 		}
 		for field := range schema.NumFields() {
