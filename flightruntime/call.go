@@ -98,6 +98,14 @@ func (c *Call) addMiddleware(name string, m ServerMiddleware) {
 // context of the call is done at the same moment.
 func (c *Call) IsCancelled() bool { return c.ctx.Err() != nil }
 
+// End ends the call with an error, which the client gets whatever the service returns. The call's context is done at once; what waits for a
+// client that does not read ends too. It does nothing where the call has ended, and outside of a Server.
+func (c *Call) End(err *Error) {
+	if cancel := cancelOf(c.ctx); cancel != nil {
+		cancel(err)
+	}
+}
+
 // AddHeader adds a header to the answer, of one value or several. Values of keys that end in "-bin" are binary. It is an error once the
 // headers have been sent: with the first message, and in DoAction as soon as the method has returned its sequence.
 func (c *Call) AddHeader(key string, values ...string) error {

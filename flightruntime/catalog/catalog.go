@@ -108,18 +108,33 @@ func (c *Catalog) Statuses() []Status {
 	return statuses
 }
 
+// Names are those of the datasets, in order.
+func (c *Catalog) Names() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Clone(c.names)
+}
+
 // Refresh reads a dataset again if it has changed, all of them if name is empty, waits until that is done, and tells how they fare.
 func (c *Catalog) Refresh(ctx context.Context, name string) ([]Status, error) {
-	asked := c.all()
-	if name != "" {
-		c.mu.RLock()
-		d, names := c.datasets[name], c.names
-		c.mu.RUnlock()
-		if d == nil {
-			return nil, &NotFoundError{Name: name, Similar: text.Similar(name, names)}
-		}
-		asked = []*dataset{d}
+	if name == "" {
+		return c.RefreshEach(ctx, func(string) bool { return true })
 	}
+	c.mu.RLock()
+	d, names := c.datasets[name], c.names
+	c.mu.RUnlock()
+	if d == nil {
+		return nil, &NotFoundError{Name: name, Similar: text.Similar(name, names)}
+	}
+	if err := d.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return []Status{d.status()}, nil
+}
+
+// RefreshEach is Refresh for every dataset whose name is wanted.
+func (c *Catalog) RefreshEach(ctx context.Context, wanted func(name string) bool) ([]Status, error) {
+	asked := slices.DeleteFunc(c.all(), func(d *dataset) bool { return !wanted(d.status().Name) })
 	var wg sync.WaitGroup
 	errs := make([]error, len(asked))
 	for i, d := range asked {
@@ -130,7 +145,7 @@ func (c *Catalog) Refresh(ctx context.Context, name string) ([]Status, error) {
 	for i, d := range asked {
 		var gone *NotFoundError
 		switch {
-		case errors.As(errs[i], &gone) && name == "":
+		case errors.As(errs[i], &gone):
 			// it was removed meanwhile: the others are all there are
 		case errs[i] != nil:
 			return nil, errs[i]

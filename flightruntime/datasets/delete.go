@@ -37,13 +37,27 @@ func parseDelete(body []byte) (asked deleteRequest, err error) {
 	return asked, nil
 }
 
+// mayDelete lets the caller delete, unless there are rows or columns that they do not see: what is deleted is files, with all that is in them.
+func (c caller) mayDelete(dataset string) (permit, error) {
+	p, err := c.mayActOn(actionDelete, dataset)
+	if err == nil && p.narrowed() {
+		c.record.decided(p, false)
+		err = p.refused()
+	}
+	return p, err
+}
+
 // delete removes files of a dataset, all that are asked for or none. It returns when that would outlive a power failure and is served.
-func (s *Service) delete(ctx context.Context, body []byte) ([][]byte, error) {
+func (s *Service) delete(ctx context.Context, c caller, body []byte) ([][]byte, error) {
 	asked, err := parseDelete(body)
 	if err != nil {
 		return nil, err
 	}
-	place, err := s.landingOf(ctx, asked.Dataset, overwriting)
+	p, err := c.mayDelete(asked.Dataset)
+	if err != nil {
+		return nil, err
+	}
+	place, err := s.landingOf(ctx, p, overwriting)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // cancelFlightInfo ends the calls that read from a FlightInfo's endpoints on this server, and refuses those to come.
-func (s *Service) cancelFlightInfo(ctx context.Context, body []byte) ([][]byte, error) {
+func (s *Service) cancelFlightInfo(ctx context.Context, c caller, body []byte) ([][]byte, error) {
 	var asked flight.CancelFlightInfoRequest
 	if err := proto.Unmarshal(body, &asked); err != nil || asked.GetInfo() == nil {
 		return nil, flightruntime.Errorf(flightruntime.KindInvalid, "expected a message CancelFlightInfoRequest of Flight.proto with a FlightInfo, got %d bytes", len(body))
@@ -26,6 +26,9 @@ func (s *Service) cancelFlightInfo(ctx context.Context, body []byte) ([][]byte, 
 		if err != nil {
 			return nil, err
 		}
+		if _, err := c.mayActOn(flight.CancelFlightInfoActionType, t.Query.Dataset); err != nil {
+			return nil, err
+		}
 		s.running.cancel(t.ID, time.Unix(t.Expires, 0))
 		answer.Status = flight.CancelStatusCancelled
 	}
@@ -33,7 +36,7 @@ func (s *Service) cancelFlightInfo(ctx context.Context, body []byte) ([][]byte, 
 }
 
 // renewFlightEndpoint gives an endpoint again, good for longer.
-func (s *Service) renewFlightEndpoint(ctx context.Context, body []byte) ([][]byte, error) {
+func (s *Service) renewFlightEndpoint(ctx context.Context, c caller, body []byte) ([][]byte, error) {
 	var asked flight.RenewFlightEndpointRequest
 	if err := proto.Unmarshal(body, &asked); err != nil || asked.GetEndpoint() == nil {
 		return nil, flightruntime.Errorf(flightruntime.KindInvalid, "expected a message RenewFlightEndpointRequest of Flight.proto with an endpoint, got %d bytes", len(body))
@@ -44,6 +47,9 @@ func (s *Service) renewFlightEndpoint(ctx context.Context, body []byte) ([][]byt
 	}
 	t, err := s.openTicket(ctx, raw)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := c.mayActOn(flight.RenewFlightEndpointActionType, t.Query.Dataset); err != nil {
 		return nil, err
 	}
 	if s.running.isCancelled(t.ID) {

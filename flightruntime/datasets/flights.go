@@ -13,12 +13,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/authz"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/scan"
 )
 
-// ListFlights tells of each dataset that can be served. Criteria are a glob of names, such as "trips-*"; empty means all.
+// ListFlights tells of each dataset that can be served and that the caller may list. Criteria are a glob of names, such as "trips-*"; empty
+// means all.
 func (s *Service) ListFlights(ctx context.Context, criteria []byte) iter.Seq2[*flightruntime.FlightInfo, error] {
 	return func(yield func(*flightruntime.FlightInfo, error) bool) {
 		glob := string(criteria)
@@ -26,11 +28,13 @@ func (s *Service) ListFlights(ctx context.Context, criteria []byte) iter.Seq2[*f
 			yield(nil, flightruntime.Errorf(flightruntime.KindInvalid, "criteria %q: expected a glob of dataset names, such as \"trips-*\", or nothing for all", glob))
 			return
 		}
+		c := s.caller(ctx)
+		c.mayList()
 		for _, d := range s.catalog.Statuses() {
-			if matched, _ := path.Match(glob, d.Name); d.Snapshot == nil || (glob != "" && !matched) {
+			if matched, _ := path.Match(glob, d.Name); d.Snapshot == nil || (glob != "" && !matched) || !c.lists(d.Name) {
 				continue
 			}
-			info, err := s.flightInfo(ctx, request{query: scan.Query{Dataset: d.Name}, snapshot: d.Snapshot}, flightruntime.DescriptorForPath(d.Name))
+			info, err := c.listed(ctx, d.Snapshot)
 			if !yield(info, err) || err != nil {
 				return
 			}
@@ -38,9 +42,28 @@ func (s *Service) ListFlights(ctx context.Context, criteria []byte) iter.Seq2[*f
 	}
 }
 
+// listed is the FlightInfo of a dataset that the caller may list: as GetFlightInfo gives it if they may get it, or else one that tells neither
+// the schema nor how much there is.
+func (c caller) listed(ctx context.Context, snapshot *catalog.Snapshot) (*flightruntime.FlightInfo, error) {
+	d := flightruntime.DescriptorForPath(snapshot.Name)
+	p := permit{caller: c, verb: authz.Get, dataset: snapshot.Name}
+	p.record = nil // that a dataset cannot be read is no refusal to list it
+	if grant, ok := p.allowed(); ok {
+		p.grant = grant
+		if r, err := p.planned(ctx, scan.Query{Dataset: snapshot.Name}, snapshot); err == nil {
+			return c.service.flightInfo(ctx, r, d)
+		}
+	}
+	about, err := aboutSnapshot(snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return &flightruntime.FlightInfo{FlightDescriptor: d, TotalRecords: -1, TotalBytes: -1, AppMetadata: about}, nil
+}
+
 // GetFlightInfo tells of a dataset, or of the answer to a query: the schema, how much it holds, and the endpoints to read it from.
 func (s *Service) GetFlightInfo(ctx context.Context, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
-	r, err := s.described(d)
+	r, err := s.described(ctx, authz.Get, d)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +81,8 @@ func (s *Service) PollFlightInfo(ctx context.Context, d *flightruntime.FlightDes
 }
 
 // GetSchema tells the schema of a dataset, or of the answer to a query.
-func (s *Service) GetSchema(_ context.Context, d *flightruntime.FlightDescriptor) (*arrow.Schema, error) {
-	r, err := s.described(d)
+func (s *Service) GetSchema(ctx context.Context, d *flightruntime.FlightDescriptor) (*arrow.Schema, error) {
+	r, err := s.described(ctx, authz.Get, d)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +96,12 @@ type infoMetadata struct {
 	RefreshedAt time.Time `json:"refreshedAt"`
 }
 
+func aboutSnapshot(s *catalog.Snapshot) ([]byte, error) {
+	return json.Marshal(infoMetadata{Description: s.Description, Format: s.FormatName, RefreshedAt: s.ReadAt.UTC()})
+}
+
 func (s *Service) flightInfo(ctx context.Context, r request, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
-	about, err := json.Marshal(infoMetadata{Description: r.snapshot.Description, Format: r.snapshot.FormatName, RefreshedAt: r.snapshot.ReadAt.UTC()})
+	about, err := aboutSnapshot(r.snapshot)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +129,8 @@ func (s *Service) endpoints(ctx context.Context, r request) ([]*flightruntime.Fl
 	t := ticket{ID: newTicketID(), Query: r.query, Identity: identityOf(ctx), Expires: s.now().Add(ticketLifetime).Unix()}
 	var ranges []unitRange
 	// A limit holds for all rows together, which one stream alone can count. What is too small to be divided needs no digests either.
-	if r.query.Limit == nil && r.snapshot.Layout.Bytes() >= 2*endpointBytes {
+	// Where something is hidden, how the files are divided would tell of it.
+	if r.view == nil && r.query.Limit == nil && r.snapshot.Layout.Bytes() >= 2*endpointBytes {
 		ranges = partition(r.snapshot.Layout, endpointBytes, maxEndpoints)
 	}
 	if len(ranges) < 2 {
@@ -148,27 +176,27 @@ func (s *Service) DoGet(ctx context.Context, t *flightruntime.Ticket) (*flightru
 	case isSigned(raw):
 		return s.redeem(ctx, raw)
 	case len(raw) > 0 && raw[0] == '{':
-		r, err := s.command(raw)
+		r, err := s.command(ctx, authz.Get, raw)
 		if err != nil {
 			return nil, err
 		}
-		return s.stream(ctx, r, nil), nil
+		return s.stream(ctx, r, nil)
 	default:
-		r, err := s.request(scan.Query{Dataset: string(raw)})
+		r, err := s.request(ctx, authz.Get, scan.Query{Dataset: string(raw)})
 		if err != nil {
 			return nil, err
 		}
-		return s.stream(ctx, r, nil), nil
+		return s.stream(ctx, r, nil)
 	}
 }
 
-// redeem answers a ticket that this server or another replica has signed.
+// redeem answers a ticket that this server or another replica has signed. It is no right by itself: what the caller may is asked anew.
 func (s *Service) redeem(ctx context.Context, raw []byte) (*flightruntime.DataStream, error) {
 	t, err := s.openTicket(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.request(t.Query)
+	r, err := s.request(ctx, authz.Get, t.Query)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +212,7 @@ func (s *Service) redeem(ctx context.Context, raw []byte) (*flightruntime.DataSt
 	if err != nil {
 		return nil, err
 	}
-	return s.stream(ctx, r, selected), nil
+	return s.stream(ctx, r, selected)
 }
 
 func (s *Service) openTicket(ctx context.Context, raw []byte) (ticket, error) {
@@ -200,7 +228,10 @@ func identityOf(ctx context.Context) string {
 }
 
 // stream is the answer to a request, from some units of the dataset; nil means all of them, of the newest version.
-func (s *Service) stream(ctx context.Context, r request, selected []catalog.Selection) *flightruntime.DataStream {
+func (s *Service) stream(ctx context.Context, r request, selected []catalog.Selection) (*flightruntime.DataStream, error) {
+	if err := s.follow(ctx, r.permit); err != nil {
+		return nil, err
+	}
 	return &flightruntime.DataStream{
 		Schema:          r.plan.Schema(),
 		MaxMessageBytes: s.maxMessageBytes(),
@@ -209,12 +240,13 @@ func (s *Service) stream(ctx context.Context, r request, selected []catalog.Sele
 				if err != nil && ctx.Err() != nil {
 					err = context.Cause(ctx)
 				}
-				if !yield(flightruntime.Chunk{Batch: batch}, callError(err)) || err != nil {
+				r.record.moved(batch)
+				if !yield(flightruntime.Chunk{Batch: batch}, r.callError(ctx, err)) || err != nil {
 					return
 				}
 			}
 		},
-	}
+	}, nil
 }
 
 // maxReadAttempts of an answer that has not begun: versions may follow one another quickly.
@@ -253,7 +285,7 @@ func (s *Service) newer(ctx context.Context, r request) (request, bool) {
 	if _, err := s.catalog.Refresh(ctx, r.query.Dataset); err != nil {
 		return r, false
 	}
-	next, err := s.request(r.query)
+	next, err := r.request(ctx, r.query)
 	if err != nil || next.snapshot == r.snapshot || !next.plan.Schema().Equal(r.plan.Schema()) {
 		return r, false
 	}

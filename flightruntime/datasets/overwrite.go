@@ -35,7 +35,7 @@ func (s *Service) overwrite(
 		return putError(asked.Dataset, err)
 	}
 	defer replacement.Abort()
-	f := replacementFiles{replacement: replacement, format: place.spec.Format, schema: schema, reader: r}
+	f := replacementFiles{replacement: replacement, format: place.spec.Format, schema: schema, reader: r, record: recordOf(ctx)}
 	if err := f.write(ctx); err != nil {
 		return putError(asked.Dataset, err)
 	}
@@ -70,6 +70,7 @@ type replacementFiles struct {
 	format      string
 	schema      *arrow.Schema
 	reader      *flightruntime.DataReader
+	record      *record
 
 	next    arrow.RecordBatch // that is not written yet, nil at the end of the stream
 	batches uint64
@@ -119,6 +120,7 @@ func (f *replacementFiles) writeFile(w io.Writer) error {
 func (f *replacementFiles) advance() error {
 	for {
 		c, err := f.reader.Read()
+		f.record.moved(c.Batch)
 		if errors.Is(err, io.EOF) {
 			f.next = nil
 			return nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/authz"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
@@ -211,7 +212,7 @@ func TestReadersKeepTheVersionTheyBeganWith(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.request(queryOf("trips"))
+	r, err := s.request(t.Context(), authz.Get, queryOf("trips"))
 	if err != nil {
 		t.Fatal(err)
 	}

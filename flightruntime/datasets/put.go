@@ -13,6 +13,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/authz"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/landing"
@@ -71,11 +72,14 @@ func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *fli
 	if err != nil {
 		return err
 	}
-	need := appending
-	if asked.Mode == modeOverwrite {
-		need = overwriting
+	p, need, err := s.mayPut(ctx, asked)
+	if err != nil {
+		return err
 	}
-	place, err := s.landingOf(ctx, asked.Dataset, need)
+	if err := s.follow(ctx, p); err != nil {
+		return err
+	}
+	place, err := s.landingOf(ctx, p, need)
 	if err != nil {
 		return err
 	}
@@ -94,6 +98,20 @@ func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *fli
 		return s.overwrite(ctx, place, asked, schema, r, w)
 	}
 	return s.land(ctx, place, asked, r, w)
+}
+
+// mayPut lets the caller put. Who overwrites, deletes.
+func (s *Service) mayPut(ctx context.Context, asked putRequest) (permit, need, error) {
+	c := s.caller(ctx)
+	if asked.Mode == modeOverwrite {
+		if _, err := c.mayDelete(asked.Dataset); err != nil {
+			return permit{}, "", err
+		}
+		p, err := c.may(authz.Put, asked.Dataset)
+		return p, overwriting, err
+	}
+	p, err := c.may(authz.Put, asked.Dataset)
+	return p, appending, err
 }
 
 func parsePut(d *flightruntime.FlightDescriptor) (putRequest, error) {
@@ -149,7 +167,8 @@ func (n need) refused(d config.Dataset) error {
 }
 
 // landingOf is where files of a dataset land, if it allows what the call needs. The caller leaves it.
-func (s *Service) landingOf(ctx context.Context, name string, need need) (*landingPlace, error) {
+func (s *Service) landingOf(ctx context.Context, p permit, need need) (*landingPlace, error) {
+	name := p.dataset
 	if loaded := s.loaded.Load(); loaded != nil && loaded.Config != nil {
 		for _, d := range loaded.Datasets {
 			if d.Name != name {
@@ -159,7 +178,7 @@ func (s *Service) landingOf(ctx context.Context, name string, need need) (*landi
 				return nil, err
 			}
 			if d.Files == nil {
-				return nil, callError(&catalog.UnavailableError{Name: name, Message: d.Missing})
+				return nil, p.callError(ctx, &catalog.UnavailableError{Name: name, Message: d.Missing})
 			}
 			place, err := s.landings.enter(ctx, d)
 			if err != nil {
@@ -169,7 +188,7 @@ func (s *Service) landingOf(ctx context.Context, name string, need need) (*landi
 		}
 	}
 	_, err := s.catalog.Snapshot(name) // for the error that names what may have been meant
-	return nil, callError(err)
+	return nil, p.callError(ctx, err)
 }
 
 // schemaOf is that of the version that is served; nil if nothing is.
@@ -213,6 +232,7 @@ func take(ctx context.Context, place *landingPlace, asked putRequest, r *flightr
 			continue // metadata alone mean nothing here
 		}
 		n++
+		recordOf(ctx).moved(c.Batch)
 		next := onItsWay{receipt: receipt{Batch: n, Rows: c.Batch.NumRows()}}
 		if c.Batch.NumRows() > 0 {
 			if next.pending, err = place.appender.Enqueue(ctx, c.Batch, asked.key(ctx, n)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/authz"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/scan"
@@ -16,47 +17,67 @@ import (
 
 // request is a query on the snapshot that is served now.
 type request struct {
+	permit
 	query    scan.Query
 	snapshot *catalog.Snapshot
+	view     *scan.View // nil if the caller sees all of the dataset
 	plan     *scan.Plan
 }
 
-// described is what a descriptor asks: a path of one part is all of that dataset, a command is a query.
-func (s *Service) described(d *flightruntime.FlightDescriptor) (request, error) {
+// described is what a descriptor asks, by a verb that the caller may use: a path of one part is all of that dataset, a command is a query.
+func (s *Service) described(ctx context.Context, v authz.Verb, d *flightruntime.FlightDescriptor) (request, error) {
 	switch {
 	case d.GetType() == flight.DescriptorPATH && len(d.GetPath()) == 1:
-		return s.request(scan.Query{Dataset: d.GetPath()[0]})
+		return s.request(ctx, v, scan.Query{Dataset: d.GetPath()[0]})
 	case d.GetType() == flight.DescriptorCMD:
-		return s.command(d.GetCmd())
+		return s.command(ctx, v, d.GetCmd())
 	default:
 		return request{}, flightruntime.Errorf(flightruntime.KindInvalid,
 			"descriptor %s: expected a path of one part, the name of a dataset, or a command, a query as JSON", describe(d))
 	}
 }
 
-func (s *Service) command(raw []byte) (request, error) {
+func (s *Service) command(ctx context.Context, v authz.Verb, raw []byte) (request, error) {
 	query, err := scan.ParseQuery(raw)
 	if err != nil {
 		return request{}, flightruntime.Errorf(flightruntime.KindInvalid, "%w", err)
 	}
-	return s.request(query)
+	return s.request(ctx, v, query)
 }
 
-func (s *Service) request(query scan.Query) (request, error) {
-	snapshot, err := s.catalog.Snapshot(query.Dataset)
+func (s *Service) request(ctx context.Context, v authz.Verb, query scan.Query) (request, error) {
+	p, err := s.caller(ctx).may(v, query.Dataset)
 	if err != nil {
-		return request{}, callError(err)
+		return request{}, err
 	}
-	return planned(query, snapshot)
+	return p.request(ctx, query)
+}
+
+// request is a query on the snapshot that is served now, for a caller who may.
+func (p permit) request(ctx context.Context, query scan.Query) (request, error) {
+	snapshot, err := p.service.catalog.Snapshot(query.Dataset)
+	if err != nil {
+		return request{}, p.callError(ctx, err)
+	}
+	return p.planned(ctx, query, snapshot)
 }
 
 // planned is a query on a snapshot.
-func planned(query scan.Query, snapshot *catalog.Snapshot) (request, error) {
-	plan, err := scan.Compile(query, snapshot.Layout.Schema)
+func (p permit) planned(ctx context.Context, query scan.Query, snapshot *catalog.Snapshot) (request, error) {
+	view, err := p.view(ctx, snapshot.Layout.Schema)
+	if err != nil {
+		return request{}, err
+	}
+	var plan *scan.Plan
+	if view == nil {
+		plan, err = scan.Compile(query, snapshot.Layout.Schema)
+	} else {
+		plan, err = view.Compile(query)
+	}
 	if err != nil {
 		return request{}, flightruntime.Errorf(flightruntime.KindInvalid, "dataset %s: %w", query.Dataset, err)
 	}
-	return request{query: query, snapshot: snapshot, plan: plan}, nil
+	return request{permit: p, query: query, snapshot: snapshot, view: view, plan: plan}, nil
 }
 
 func describe(d *flightruntime.FlightDescriptor) string {
@@ -68,14 +89,14 @@ func describe(d *flightruntime.FlightDescriptor) string {
 
 // whole is true if the answer is the dataset as it is.
 func (r request) whole() bool {
-	return r.query.Columns == nil && r.query.Filter == "" && r.query.Limit == nil
+	return r.view == nil && r.query.Columns == nil && r.query.Filter == "" && r.query.Limit == nil
 }
 
 // rows is how many the answer has; -1 if only reading tells.
 func (r request) rows() int64 {
 	rows := r.snapshot.Layout.Rows()
 	switch {
-	case r.query.Filter != "":
+	case r.query.Filter != "", r.view != nil && !r.view.AllRows():
 		return -1
 	case r.query.Limit != nil:
 		return min(rows, *r.query.Limit)

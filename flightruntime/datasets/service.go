@@ -21,12 +21,14 @@ type Service struct {
 	catalog     *catalog.Catalog
 	activeCalls func() int
 	running     *running
+	permitted   permitted
 	landings    *landings
 	now         func() time.Time
 
 	tls      *certs.Source
 	keys     atomic.Pointer[signing.Keyring]
 	loaded   atomic.Pointer[loadedConfig]
+	policy   atomic.Pointer[policy]
 	draining atomic.Bool
 }
 
@@ -43,6 +45,7 @@ type loadedConfig struct {
 func New(c *catalog.Catalog, activeCalls func() int) *Service {
 	s := &Service{catalog: c, activeCalls: activeCalls, running: newRunning(time.Now), landings: newLandings(), now: time.Now}
 	s.keys.Store(signing.Random())
+	s.SetPolicy(nil)
 	return s
 }
 

@@ -50,7 +50,7 @@ func (s *Service) subscribe(ctx context.Context, asked request, r *flightruntime
 	if errors.Is(err, errEnough) {
 		return nil
 	}
-	return callError(err)
+	return asked.callError(ctx, err)
 }
 
 // errEnough is why a subscription ends whose subscriber has closed its half.
@@ -110,7 +110,7 @@ func (s *subscription) follow(service *Service, asked request) error {
 
 // send sends what a snapshot has more than the one before, or all of it if it is none of that one's successors.
 func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) error {
-	now, err := planned(asked.query, snapshot)
+	now, err := asked.planned(s.ctx, asked.query, snapshot)
 	if err != nil {
 		return err
 	}
@@ -142,6 +142,7 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 		if err != nil {
 			return err
 		}
+		asked.record.moved(batch)
 		if err := s.w.Write(flightruntime.Chunk{Batch: batch, AppMetadata: metadata}); err != nil {
 			return err
 		}

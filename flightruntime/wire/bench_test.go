@@ -52,7 +52,7 @@ func BenchmarkDoGet(b *testing.B) {
 
 func benchmarkGet(b *testing.B, batch arrow.RecordBatch, get func(flight.FlightService_DoGetServer) error) {
 	client := connect(b, get)
-	b.SetBytes(batchBytes(batch))
+	b.SetBytes(BatchBytes(batch))
 	b.ReportAllocs()
 	for b.Loop() {
 		stream, err := client.DoGet(b.Context(), &flight.Ticket{})
@@ -157,7 +157,7 @@ func benchmarkRead(b *testing.B, batch arrow.RecordBatch, options ReaderOptions)
 		took += between.Sub(begin)
 		took2 += time.Since(between)
 	}
-	bytes := float64(batchBytes(batch)) * float64(b.N)
+	bytes := float64(BatchBytes(batch)) * float64(b.N)
 	b.ReportMetric(0, "ns/op") // of both together, which tells nothing
 	b.ReportMetric(bytes/1e6/took.Seconds(), "MB/s")
 	b.ReportMetric(bytes/1e6/took2.Seconds(), "arrow-go-MB/s")

@@ -5,9 +5,9 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
-// batchBytes is about how many bytes a batch takes on the wire: of the rows that it holds, not of the buffers that these are a slice of.
+// BatchBytes is about how many bytes a batch takes on the wire: of the rows that it holds, not of the buffers that these are a slice of.
 // Dictionaries are left out, for they are sent once.
-func batchBytes(batch arrow.RecordBatch) int64 {
+func BatchBytes(batch arrow.RecordBatch) int64 {
 	var n int64
 	for _, column := range batch.Columns() {
 		n += arrayBytes(column)

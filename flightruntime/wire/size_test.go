@@ -184,7 +184,7 @@ func TestAnyTableArrives(t *testing.T) {
 		}
 		var estimate int64
 		for _, b := range batches {
-			estimate += batchBytes(b)
+			estimate += BatchBytes(b)
 		}
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			received := mustReceive(t, schema, 64<<10, batches...)

@@ -230,7 +230,7 @@ func (w *Writer) Close() error {
 // rowsPerMessage is how many rows of a batch make a message near the target, at least one.
 func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 	rows := batch.NumRows()
-	size := batchBytes(batch)
+	size := BatchBytes(batch)
 	if rows == 0 || size <= target {
 		return max(rows, 1)
 	}
