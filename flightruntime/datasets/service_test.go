@@ -32,13 +32,13 @@ type served struct {
 	rpc     flight.FlightServiceClient
 }
 
-func serve(t *testing.T) *served {
+func serve(t *testing.T, middleware ...flightruntime.NamedServerMiddleware) *served {
 	t.Helper()
 	c := catalog.New(slog.New(slog.DiscardHandler))
 	t.Cleanup(c.Close)
 	var server *flightruntime.Server
 	service := New(c, func() int { return server.ActiveCalls() })
-	server, err := flightruntime.NewServer("grpc://127.0.0.1:0", service, flightruntime.ServerOptions{Logger: slog.New(slog.DiscardHandler)})
+	server, err := flightruntime.NewServer("grpc://127.0.0.1:0", service, flightruntime.ServerOptions{Logger: slog.New(slog.DiscardHandler), Middleware: middleware})
 	if err != nil {
 		t.Fatal(err)
 	}
