@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -130,7 +131,7 @@ func (s *keySet) has(key *jose.JSONWebKey) bool {
 		return false
 	}
 	for i := range s.keys {
-		if k, ok := s.keys[i].Key.(interface{ Equal(x any) bool }); ok && s.keys[i].KeyID == key.KeyID && k.Equal(key.Key) {
+		if k, ok := s.keys[i].Key.(interface{ Equal(crypto.PublicKey) bool }); ok && s.keys[i].KeyID == key.KeyID && k.Equal(key.Key) {
 			return true
 		}
 	}

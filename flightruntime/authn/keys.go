@@ -143,8 +143,11 @@ func (f *fetchedKeys) begin() <-chan struct{} {
 	done := make(chan struct{})
 	f.running = done
 	go func() {
-		defer close(done)
 		f.once()
+		f.mu.Lock()
+		f.running = nil
+		f.mu.Unlock()
+		close(done)
 	}()
 	return done
 }
@@ -156,7 +159,7 @@ func (f *fetchedKeys) once() {
 	set, err := f.fetch(ctx)
 	f.mu.Lock()
 	before, failed := f.set, f.failure
-	f.running, f.failure = nil, err
+	f.failure = err
 	changed := false
 	if err == nil {
 		f.got = f.now()
