@@ -23,6 +23,7 @@ type provider struct {
 	keys     string
 	down     bool
 	bearer   string // that is wanted; empty: none
+	instead  http.Handler
 }
 
 func newProvider(t testing.TB, keys string) *provider {
@@ -44,6 +45,17 @@ func newProvider(t testing.TB, keys string) *provider {
 }
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	instead := p.instead
+	p.mu.Unlock()
+	if instead != nil {
+		instead.ServeHTTP(w, r)
+		return
+	}
+	p.serve(w, r)
+}
+
+func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	answer := ""
@@ -151,9 +163,11 @@ func TestATokenForTheServerIsSentNowhereElse(t *testing.T) {
 	key := newECKey(t, "k")
 	elsewhere, p := newProvider(t, keySetOf(t, key)), newProvider(t, "")
 	got := make(chan string, 1)
-	elsewhere.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got <- r.Header.Get("Authorization")
-		elsewhere.ServeHTTP(w, r)
+	elsewhere.set(func(p *provider) {
+		p.instead = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			got <- r.Header.Get("Authorization")
+			p.serve(w, r)
+		})
 	})
 	p.document = strings.Replace(p.document, p.URL+"/keys", elsewhere.URL+"/keys", 1)
 	p.bearer = "pod-token"

@@ -44,7 +44,7 @@ type cluster struct {
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{key: newECKey(t, "cluster"), provider: newProvider(t, "")}
-	c.Config.Handler = c
+	c.provider.set(func(p *provider) { p.instead = c })
 	return c
 }
 

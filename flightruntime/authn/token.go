@@ -20,6 +20,9 @@ type loginToken struct {
 // DefaultTokenLifetime is how long the token of a login is good for.
 const DefaultTokenLifetime = flightruntime.DefaultTokenLifetime
 
+// base64URL is how tokens are text.
+var base64URL = base64.RawURLEncoding
+
 // logins makes the tokens of logins, and reads them.
 type logins struct {
 	keys     func() *signing.Keyring
@@ -33,12 +36,12 @@ func (l logins) give(by Exchanger, id *Identity) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(l.keys().Sign(signing.Login, payload)), nil
+	return base64URL.EncodeToString(l.keys().Sign(signing.Login, payload)), nil
 }
 
 // take is the identity of a token's bearer. The error is ErrOtherMethod for what is no such token.
 func (l logins) take(ctx context.Context, token string, m *methods) (*Identity, error) {
-	signed, err := base64.RawURLEncoding.DecodeString(token)
+	signed, err := base64URL.DecodeString(token)
 	if err != nil {
 		return nil, ErrOtherMethod
 	}
