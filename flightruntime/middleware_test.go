@@ -472,3 +472,65 @@ func TestClientMiddlewareHearsOnceOfEachEnd(t *testing.T) {
 		}
 	})
 }
+
+// answering is middleware that answers handshakes, in which clients say their names.
+type answering struct{ fail bool }
+
+func (a answering) StartCall(_ context.Context, call *Call) (ServerMiddleware, error) {
+	if call.Method() != MethodHandshake {
+		call.SetPeerIdentity(string(strings.Join(call.Headers().Get(headerAuthToken), "")))
+	}
+	return nil, nil //nolint:nilnil // no part in the call
+}
+
+func (a answering) AnswerHandshake(_ context.Context, conversation AuthConversation) error {
+	name, err := conversation.Read()
+	if err != nil || a.fail {
+		return errors.Join(err, errors.New("you are not on the list"))
+	}
+	return errors.Join(conversation.Write([]byte("what is 2 x 3?")), justRead(conversation), conversation.Write(name))
+}
+
+func justRead(conversation AuthConversation) error {
+	_, err := conversation.Read()
+	return err
+}
+
+func TestMiddlewareAnswersHandshakes(t *testing.T) {
+	service, who := identities()
+	options := func(factories ...ServerMiddlewareFactory) ServerOptions {
+		o := insecureServer
+		for _, f := range factories {
+			o.Middleware = append(o.Middleware, NamedServerMiddleware{Name: "one", Factory: f})
+		}
+		return o
+	}
+	none := ServerMiddlewareFunc(func(context.Context, *Call) (ServerMiddleware, error) { return nil, nil })
+	for name, o := range map[string]ServerOptions{"alone": options(answering{}), "after others, before others": options(none, answering{}, answering{fail: true})} {
+		t.Run(name, func(t *testing.T) {
+			client := connect(t, start(t, service, o), insecureClient)
+			if err := client.Authenticate(t.Context(), &solver{name: "ada", answer: "6"}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.GetFlightInfo(t.Context(), DescriptorForPath("a")); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-who; got != "ada" {
+				t.Errorf("the call is %q's, want ada's", got)
+			}
+		})
+	}
+	t.Run("it refuses", func(t *testing.T) {
+		err := connect(t, start(t, service, options(answering{fail: true})), insecureClient).Authenticate(t.Context(), &solver{name: "ada"})
+		if !errors.Is(err, ErrUnauthenticated) || !strings.Contains(err.Error(), "you are not on the list") {
+			t.Errorf("ended with %v", err)
+		}
+	})
+	t.Run("an auth handler comes before it", func(t *testing.T) {
+		o := options(answering{fail: true})
+		o.Auth = riddle{}
+		if err := connect(t, start(t, service, o), insecureClient).Authenticate(t.Context(), &solver{name: "ada", answer: "6"}); err != nil {
+			t.Error(err)
+		}
+	})
+}

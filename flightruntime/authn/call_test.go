@@ -83,6 +83,10 @@ func TestEachCallByEachMethod(t *testing.T) {
 					t.Errorf("with %s, where others are anonymous: %v", name, err)
 				}
 			}
+			// Servers say how many bytes of headers they take, so that clients do not even send these.
+			if err := call(t.Context(), client, bearerHeader(strings.Repeat("x", 100<<10))); err == nil {
+				t.Error("a token of 100 KB was let in")
+			}
 			err := call(t.Context(), client)
 			wantRefusal(t, err, errUnauthenticated, "expected credentials (a name and a password, a bearer token), got none")
 			if err := call(t.Context(), open); err != nil {
