@@ -53,7 +53,7 @@ func Compile(rules []Rule) (*Policy, error) {
 
 // all are the errors that were joined.
 func all(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is what errors.Join made
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return nil

@@ -262,7 +262,7 @@ func FuzzGlobsAreThoseOfPathMatch(f *testing.F) {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, name string) {
-		if strings.ContainsAny(pattern+name, "/\xef") || pattern == "" || !utf8.ValidString(pattern) || !utf8.ValidString(name) {
+		if strings.Contains(pattern+name, "/") || pattern == "" || !utf8.ValidString(pattern) || !utf8.ValidString(name) {
 			t.Skip()
 		}
 		want, wantErr := path.Match(pattern, name)
