@@ -174,13 +174,16 @@ func (s *served) shown(ticket string, opts ...flightruntime.CallOption) (string,
 	return b.String(), nil
 }
 
-// offer puts one row.
-func (s *served) offer(d *flightruntime.FlightDescriptor, user flightruntime.CallOption) error {
+// offer puts rows, one if they are not given.
+func (s *served) offer(d *flightruntime.FlightDescriptor, user flightruntime.CallOption, values ...int64) error {
+	if len(values) == 0 {
+		values = []int64{1}
+	}
 	w, _, err := s.client.DoPut(context.Background(), d, numbers().Schema(), user)
 	if err != nil {
 		return err
 	}
-	if err := w.WriteBatch(numbers(1)); err != nil {
+	if err := w.WriteBatch(numbers(values...)); err != nil {
 		return err
 	}
 	return w.Close()
@@ -481,6 +484,30 @@ func TestSubscriptionsAreNarrowed(t *testing.T) {
 	}
 	sub := &subscriber{t, w, r}
 	sub.expect("[2 3]")
+}
+
+// Of what is appended, a subscriber hears what they may see, and of the rest not even that it came.
+func TestSubscribersDoNotHearOfHiddenRows(t *testing.T) {
+	s := guarded(t)
+	w, r, err := s.client.DoExchange(t.Context(), flightruntime.DescriptorForPath("trips"), as("red"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Cancel()
+	if err := w.WriteMetadata([]byte(`{"acknowledged": 0}`)); err != nil {
+		t.Fatal(err)
+	}
+	sub := &subscriber{t, w, r}
+	sub.expect("[2 3]")
+	for _, values := range [][]int64{{1}, {0, 1}, {1, 4, 0}} { // red sees what is 2 or more
+		if err := s.offer(flightruntime.DescriptorForPath("trips"), as("ann"), values...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, n, err := sub.next()
+	if err != nil || got != "[4]" || n.Sequence != 3 {
+		t.Errorf("after rows that are hidden, the next message has %q, %+v, %v, want [4] with sequence 3", got, n, err)
+	}
 }
 
 // However large a dataset is, who sees a part of it gets one endpoint: its division would tell of what they do not see.

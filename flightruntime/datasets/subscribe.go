@@ -117,6 +117,7 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 	if !now.plan.Schema().Equal(asked.plan.Schema()) {
 		return flightruntime.Errorf(flightruntime.KindUnavailable, "the schema of dataset %s has changed: subscribe again", asked.query.Dataset)
 	}
+	sent := s.sent
 	selected := everything(snapshot.Layout)
 	if before != nil {
 		var appended bool
@@ -146,6 +147,9 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 		if err := s.w.Write(flightruntime.Chunk{Batch: batch, AppMetadata: metadata}); err != nil {
 			return err
 		}
+	}
+	if before != nil && s.sent == sent && now.view != nil && !now.view.AllRows() {
+		return nil // what came is hidden from the subscriber, and so is that it came
 	}
 	return s.tell(notice{CaughtUp: true})
 }

@@ -96,3 +96,27 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// Whatever the filter of a rule and whoever calls, it is a view or an error that users can read, and the view shows no more than the filter says.
+func FuzzFiltersOfViews(f *testing.F) {
+	for _, seed := range []string{
+		"city == identity.user", "city in identity.groups", "id == identity.claims.n", "identity.claims.deep.er == city", "has(identity.claims.list) && city in identity.claims.list",
+		"identity.claims['a b'] == null", "identity", "identity.claims.n + id > 1", "tags[identity.claims.n] == 'a'", "identity.claims.list[0]", "city.matches(identity.user)",
+		"identity.groups == null || identity.x", "attrs[identity.user] == 1", "row['identity'] == 1", "identity.claims.none in tags",
+	} {
+		f.Add(seed)
+	}
+	batch := rides(f)
+	who := scan.Caller{User: "ams", Groups: []string{"ams", "ber"}, Claims: map[string]any{"n": 1.0, "list": []any{"ams", nil, 2.5}, "deep": map[string]any{"er": "x"}, "b": true, "odd": []any{map[string]any{}}}}
+	f.Fuzz(func(t *testing.T, filter string) {
+		v, err := scan.NewView(batch.Schema(), []scan.Part{{Filter: filter}}, who)
+		if err != nil {
+			readable(t, filter, err)
+			return
+		}
+		shown, all := see(t, v, scan.Query{Columns: []string{"row_number"}}, batch), see(t, v, scan.Query{}, batch)
+		if shown.NumRows() != all.NumRows() || shown.NumRows() > batch.NumRows() {
+			t.Errorf("%d rows of one column, %d of all", shown.NumRows(), all.NumRows())
+		}
+	})
+}

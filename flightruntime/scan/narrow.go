@@ -16,10 +16,13 @@ type narrower struct {
 	tests []*tester // by part; nil for parts without a filter
 	// of has the rows of each part in the current batch, by blocks.
 	of [][]bitmap
+	// shown are the visible rows of the current batch, masked what each mask leaves of them; cells and holes are for a moment.
+	shown, cells, holes []stretch
+	masked              [][]stretch
 }
 
 func (n *narrowing) start(mem memory.Allocator) *narrower {
-	r := &narrower{narrowing: n, mem: mem, tests: make([]*tester, len(n.tests)), of: make([][]bitmap, len(n.tests))}
+	r := &narrower{narrowing: n, mem: mem, tests: make([]*tester, len(n.tests)), of: make([][]bitmap, len(n.tests)), masked: make([][]stretch, len(n.masks))}
 	for i, p := range n.tests {
 		if p != nil {
 			t := newTester(p)
@@ -45,19 +48,21 @@ func (r *narrower) narrow(ctx context.Context, batch arrow.RecordBatch) (arrow.R
 	for i := range visible {
 		n += visible[i].count()
 	}
-	shown := stretches(visible, nil)
+	r.shown = stretches(r.shown[:0], visible)
+	for i, parts := range r.masks {
+		r.masked[i] = r.mask(r.masked[i][:0], visible, r.union(parts, blocks))
+	}
 	columns := make([]arrow.Array, len(r.output))
 	defer release(columns)
 	for i, c := range r.output {
-		column := batch.Column(c.place)
-		if r.view.allRows && !c.masked {
+		column, from := batch.Column(c.place), r.shown
+		switch {
+		case c.mask != unmasked:
+			from = r.masked[c.mask]
+		case r.view.allRows:
 			column.Retain()
 			columns[i] = column
 			continue
-		}
-		from := shown
-		if c.masked {
-			from = stretches(visible, r.union(c.parts, blocks))
 		}
 		var err error
 		if columns[i], err = rebuild(r.mem, column, from, n); err != nil {
@@ -103,40 +108,37 @@ func (r *narrower) union(parts []int, blocks int) []bitmap {
 	return out
 }
 
-// stretches are the rows that are visible; those that granted does not have are holes. granted of nil has all.
-func stretches(visible, granted []bitmap) []stretch {
-	var out []stretch
-	for i := range visible {
-		from := i * blockRows
-		if granted == nil {
-			out = visible[i].appendTo(out, from)
-			continue
-		}
-		for run := range runs(&visible[i], &granted[i]) {
-			last := len(out) - 1
-			switch {
-			case run.isHole() && last >= 0 && out[last].isHole():
-				out[last].n += run.n
-			case run.isHole():
-				out = append(out, run)
-			case last >= 0 && !out[last].isHole() && out[last].end() == from+run.from:
-				out[last].n += run.n
-			default:
-				out = append(out, stretch{from + run.from, run.n})
-			}
-		}
+// stretches appends those of rows.
+func stretches(to []stretch, rows []bitmap) []stretch {
+	for i := range rows {
+		to = rows[i].appendTo(to, i*blockRows)
 	}
-	return out
+	return to
 }
 
-// runs yields the rows of a block that are visible, one after the other.
-func runs(visible, granted *bitmap) func(yield func(stretch) bool) {
-	return func(yield func(stretch) bool) {
-		visible.each(func(i int) bool {
-			if granted.has(i) {
-				return yield(stretch{i, 1})
-			}
-			return yield(stretch{hole, 1})
-		})
+// mask appends the stretches of the visible rows, those that are not granted as holes.
+func (r *narrower) mask(to []stretch, visible, granted []bitmap) []stretch {
+	withheld := make([]bitmap, len(visible))
+	for i := range visible {
+		for w := range visible[i] {
+			withheld[i][w] = visible[i][w] &^ granted[i][w]
+		}
+		granted[i].and(&visible[i])
 	}
+	r.cells, r.holes = stretches(r.cells[:0], granted), stretches(r.holes[:0], withheld)
+	cells, holes := r.cells, r.holes
+	for len(cells)+len(holes) > 0 {
+		if len(holes) == 0 || len(cells) > 0 && cells[0].from < holes[0].from {
+			to, cells = append(to, cells[0]), cells[1:]
+			continue
+		}
+		// Holes that have only rows between them that are not visible are one.
+		if last := len(to) - 1; last >= 0 && to[last].isHole() {
+			to[last].n += holes[0].n
+		} else {
+			to = append(to, stretch{hole, holes[0].n})
+		}
+		holes = holes[1:]
+	}
+	return to
 }

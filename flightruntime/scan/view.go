@@ -136,13 +136,7 @@ func (v *View) Compile(q Query) (*Plan, error) {
 	}
 	fields := make([]arrow.Field, len(output))
 	for i, field := range output {
-		c := narrowedColumn{place: place[field], masked: v.masks(field)}
-		for j, part := range v.parts {
-			if part.has[field] {
-				c.parts = append(c.parts, j)
-			}
-		}
-		n.output = append(n.output, c)
+		n.output = append(n.output, narrowedColumn{place: place[field], mask: n.mask(field)})
 		fields[i] = p.read[i]
 	}
 	n.schema = arrow.NewSchema(fields, nil)
@@ -162,14 +156,36 @@ type narrowing struct {
 	// output are the columns that the query needs, and schema is theirs.
 	output []narrowedColumn
 	schema *arrow.Schema
+	// masks are the parts that have a column, of which some cells may not be visible in rows that are. Most such columns have the same.
+	masks [][]int
 }
 
 // narrowedColumn is a column that a query of a view needs.
 type narrowedColumn struct {
 	place int // among the columns that are read
-	// masked says that some cells may not be visible in rows that are.
-	masked bool
-	parts  []int // that have the column
+	mask  int // among the masks; unmasked if all cells are visible in rows that are
+}
+
+const unmasked = -1
+
+// mask is the number of the mask of a field.
+func (n *narrowing) mask(field int) int {
+	if !n.view.masks(field) {
+		return unmasked
+	}
+	var parts []int
+	for i, part := range n.view.parts {
+		if part.has[field] {
+			parts = append(parts, i)
+		}
+	}
+	for i, mask := range n.masks {
+		if slices.Equal(mask, parts) {
+			return i
+		}
+	}
+	n.masks = append(n.masks, parts)
+	return len(n.masks) - 1
 }
 
 // mayMatch says whether a row group may have rows that are visible and match. What a query's filter makes of statistics counts only where
