@@ -91,7 +91,7 @@ func (r *FlightServerReconciler) applyClientConfigMap(ctx context.Context, s *sc
 		// The operator's CAs have an overlap of their own; those that somebody else issued by before have not.
 		trust.CA = pki.WithoutRetired(trust.CA, ca)
 		trust = desired.Overlapping(trust, ca, now, r.CAOverlap)
-	case len(ca) == 0 && s.tls.material.certificate.parsed != nil:
+	case len(ca) == 0 && s.material.certificate.parsed != nil:
 		trust = desired.Trust{} // it is good, and of a CA that clients trust anyway: with ca.crt they would trust no other
 	default:
 		trust = desired.Overlapping(trust, ca, now, r.CAOverlap)
