@@ -55,7 +55,7 @@ func (m *materials) auth(ctx context.Context, fs *v1alpha1.FlightServer, before 
 		}
 	}
 	if fs.Spec.Auth != nil {
-		facts.digest = config.AuthDigest(digests)
+		facts.digest = config.AuthDigest(fs, digests)
 	}
 	return facts, nil
 }

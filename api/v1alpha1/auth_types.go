@@ -110,10 +110,6 @@ type JWTAuth struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	GroupsClaim string `json:"groupsClaim,omitempty"`
-	// Put before each user's name and each group, so that those of two issuers cannot be taken for each other's.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	Prefix string `json:"prefix,omitempty"`
 	// Claims that tokens have to have, with these values.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
@@ -186,7 +182,7 @@ type ClientCertificateAuth struct {
 	UsernameFrom UsernameField `json:"usernameFrom,omitempty"`
 	// Where it has the user's groups; none if left out.
 	// +optional
-	// +kubebuilder:validation:Enum=Organization;OrganizationalUnit
+	// +kubebuilder:validation:Enum=Organization
 	GroupsFrom string `json:"groupsFrom,omitempty"`
 }
 
@@ -194,7 +190,7 @@ type ClientCertificateAuth struct {
 // +kubebuilder:validation:Enum=CommonName;URISAN;DNSSAN;EmailSAN
 type UsernameField string
 
-// Values of UsernameField. Of several names of a kind, the first counts.
+// Values of UsernameField. A certificate has to have the name exactly once.
 const (
 	UsernameCommonName UsernameField = "CommonName"
 	UsernameURI        UsernameField = "URISAN"

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -175,6 +176,9 @@ func (m *manifest) references(fs *v1alpha1.FlightServer, found objects) (config.
 	if err := m.tlsReferences(fs, found, &refs.Dirs); err != nil {
 		return refs, err
 	}
+	if err := m.authReferences(fs, found, &refs.Dirs); err != nil {
+		return refs, err
+	}
 	names, claims := config.Names(fs)
 	for _, name := range names {
 		cm := found.configMaps[name]
@@ -236,6 +240,43 @@ func (m *manifest) tlsReferences(fs *v1alpha1.FlightServer, found objects, dirs 
 
 func needsOperator(fs *v1alpha1.FlightServer, member string) error {
 	return fmt.Errorf("FlightServer %s: spec.tls.%s needs the operator, and there is none here: use spec.tls.secretRef, with a Secret in the file or --secret NAME=DIR", fs.Name, member)
+}
+
+// authReferences says where the files of spec.auth are: in folders of links to those of the objects.
+func (m *manifest) authReferences(fs *v1alpha1.FlightServer, found objects, dirs *config.Dirs) error {
+	if a := fs.Spec.Auth; a != nil && a.Methods.ServiceAccount != nil {
+		return fmt.Errorf("FlightServer %s: spec.auth.methods.serviceAccount needs a cluster, and there is none here: leave it out", fs.Name)
+	}
+	folders := map[string]string{}
+	for _, f := range config.AuthFiles(fs) {
+		object, err := m.authObject(fs, f, found)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Join(m.dir, "auth-"+config.Hash([]byte(object+"/"+f.Dir)))
+		folders[f.Dir] = dir
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(filepath.Join(object, f.Key), filepath.Join(dir, f.File)); err != nil && !errors.Is(err, iofs.ErrExist) {
+			return err
+		}
+	}
+	dirs.Auth = func(dir string) string { return folders[dir] }
+	return nil
+}
+
+// authObject is the folder with the keys of the object that an auth file is of.
+func (m *manifest) authObject(fs *v1alpha1.FlightServer, f config.AuthFile, found objects) (string, error) {
+	if f.Kind == "Secret" {
+		return m.secretDir(fs, f.Name, found)
+	}
+	cm := found.configMaps[f.Name]
+	if cm == nil {
+		return "", fmt.Errorf("FlightServer %s names the ConfigMap %q in spec.auth: add it to the file", fs.Name, f.Name)
+	}
+	dir, _, err := m.writeConfigMap(cm)
+	return dir, err
 }
 
 // secretDir is the folder with a file for each key of a Secret.

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc/status"
 
+	"github.com/flight-operator/flight-operator/flightruntime/authn"
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
@@ -15,6 +16,8 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	calls    *prometheus.HistogramVec
+	attempts *prometheus.CounterVec
+	asked    *prometheus.CounterVec
 }
 
 func newMetrics(service *datasets.Service) *metrics {
@@ -25,13 +28,29 @@ func newMetrics(service *datasets.Service) *metrics {
 			Help:    "Time that calls took, by Flight method and gRPC code.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 11), // 0.5 ms to 9 min
 		}, []string{"method", "code"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "flight_authentications_total",
+			Help: "Calls by how callers showed who they are and what became of it: accepted, refused or unavailable.",
+		}, []string{"method", "outcome"}),
+		asked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "flight_decisions_total",
+			Help: "Calls by Flight method, verb and what the rules said: allow, deny, unauthenticated, or none where they were not asked.",
+		}, []string{"method", "verb", "decision"}),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.calls, healthCollector{service})
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.calls, m.attempts, m.asked, healthCollector{service})
 	return m
 }
 
 // addTLS tells of the server's TLS too.
 func (m *metrics) addTLS(source *certs.Source) { m.registry.MustRegister(tlsCollector{source}) }
+
+func (m *metrics) observeAttempt(a authn.Attempt) {
+	m.attempts.WithLabelValues(a.Method, string(a.Outcome)).Inc()
+}
+
+func (m *metrics) observeDecision(method, verb string, decision datasets.Decision) {
+	m.asked.WithLabelValues(method, verb, string(decision)).Inc()
+}
 
 func (m *metrics) observe(method string, err error, took time.Duration) {
 	m.calls.WithLabelValues(method, status.Code(err).String()).Observe(took.Seconds())

@@ -135,13 +135,22 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	rights, err := newAccess(background, first, service, metrics.observeAttempt, log)
+	if err != nil {
+		return err
+	}
+	defer rights.close()
+	service.SetAuth(rights.health)
 	server, err = flightruntime.NewServer(listen, service, flightruntime.ServerOptions{
+		InsecureAuth:     insecureAuth(first.Auth),
 		TLSSource:        tlsSource,
 		MaxMessageBytes:  int(first.Limits.MaxMessageBytes),
 		MaxStreams:       uint32(first.Limits.MaxStreams),
 		MaxCallDuration:  first.Limits.MaxCallDuration.Duration,
 		MaxConnectionAge: first.Limits.MaxConnectionAge.Duration,
 		Middleware: []flightruntime.NamedServerMiddleware{
+			datasets.Audit(datasets.AuditOptions{Logger: slog.New(auditWhere{log.With("log", "audit").Handler(), rights}), Observe: metrics.observeDecision}),
+			{Name: "auth", Factory: rights.authenticator},
 			{Name: "trace", Factory: flightruntime.ServerTraceContext()},
 			{Name: "session", Factory: session.New(session.Settings{Keys: service.Keys})},
 		},
@@ -160,7 +169,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		group.Go(func() error { return serveHTTP(background, f.http, metrics, ready) })
 	}
 	group.Go(func() error {
-		source.follow(background, service, tlsSource, log)
+		source.follow(background, service, tlsSource, rights, log)
 		return nil
 	})
 	if f.signingKeys != "" {
@@ -216,12 +225,15 @@ func (s configSource) read() (*config.Config, []byte, error) {
 }
 
 // follow loads what the file becomes, until ctx is done. What cannot be read or breaks a rule leaves the last good configuration in place.
-func (s configSource) follow(ctx context.Context, service *datasets.Service, tlsSource *certs.Source, log *slog.Logger) {
+func (s configSource) follow(ctx context.Context, service *datasets.Service, tlsSource *certs.Source, rights *access, log *slog.Logger) {
 	config.Watch(ctx, s.path, func(raw []byte, err error) {
 		if err == nil {
 			var c *config.Config
 			if c, raw, err = s.parse(raw); err == nil {
 				err = reloadTLS(tlsSource, c.TLS, log)
+			}
+			if err == nil {
+				err = rights.load(c)
 			}
 			if err == nil {
 				if service.Load(c, raw) {

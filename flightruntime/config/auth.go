@@ -2,9 +2,10 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -52,7 +53,6 @@ type JWTAuth struct {
 	CA             string            `json:"ca,omitempty"`
 	UsernameClaim  string            `json:"usernameClaim"`
 	GroupsClaim    string            `json:"groupsClaim,omitempty"`
-	Prefix         string            `json:"prefix,omitempty"`
 	RequiredClaims map[string]string `json:"requiredClaims,omitempty"`
 	Algorithms     []string          `json:"algorithms"`
 }
@@ -102,12 +102,19 @@ type AuthFile struct {
 	Optional bool
 }
 
-// Names of the keys in the Secrets of spec.auth.
+// Names of the keys in the Secrets of spec.auth, and of folders and files.
 const (
 	usersKey  = "users"
 	groupsKey = "groups"
 	tokensKey = "tokens"
+	basicDir  = "basic"
+	bearerDir = "bearer"
+	jwksFile  = "jwks"
+	caFile    = "ca"
 )
+
+// jwtDir is the folder of a file of an issuer: by the issuer, so that another order of the issuers is the same pod.
+func jwtDir(issuer, file string) string { return "jwt-" + Hash([]byte(issuer)) + "-" + file }
 
 // AuthFiles are all keys that spec.auth names, in a fixed order.
 func AuthFiles(fs *v1alpha1.FlightServer) (files []AuthFile) {
@@ -117,22 +124,21 @@ func AuthFiles(fs *v1alpha1.FlightServer) (files []AuthFile) {
 	m := fs.Spec.Auth.Methods
 	if b := m.Basic; b != nil {
 		for _, key := range []string{usersKey, groupsKey} {
-			files = append(files, AuthFile{"Secret", b.SecretRef.Name, key, "basic", key, key == groupsKey})
+			files = append(files, AuthFile{"Secret", b.SecretRef.Name, key, basicDir, key, key == groupsKey})
 		}
 	}
 	if b := m.Bearer; b != nil {
-		files = append(files, AuthFile{"Secret", b.SecretRef.Name, tokensKey, "bearer", tokensKey, false})
+		files = append(files, AuthFile{"Secret", b.SecretRef.Name, tokensKey, bearerDir, tokensKey, false})
 	}
 	for _, j := range m.JWT {
 		for _, object := range []struct {
 			key  *v1alpha1.ObjectKey
 			file string
-		}{{j.JWKS, "jwks"}, {j.CA, "ca"}} {
+		}{{j.JWKS, jwksFile}, {j.CA, caFile}} {
 			if object.key == nil {
 				continue
 			}
-			// By the issuer: another order of the issuers is the same pod.
-			f := AuthFile{Dir: "jwt-" + Hash([]byte(j.Issuer)) + "-" + object.file, File: object.file}
+			f := AuthFile{Dir: jwtDir(j.Issuer, object.file), File: object.file}
 			if r := object.key.SecretRef; r != nil {
 				f.Kind, f.Name, f.Key = "Secret", r.Name, r.Key
 			} else if r := object.key.ConfigMapRef; r != nil {
@@ -144,14 +150,49 @@ func AuthFiles(fs *v1alpha1.FlightServer) (files []AuthFile) {
 	return files
 }
 
-// AuthDigest identifies the contents of auth files, given the Digest of each that there is.
-func AuthDigest(digests map[AuthFile]string) string {
-	var lines []string
-	for f, digest := range digests {
-		lines = append(lines, path.Join(f.Dir, f.File)+" "+digest)
+// AuthDigest identifies what the files hold that the methods of spec.auth go by, given the Digest of each file that there is. A server gives the
+// same for what it has loaded, see LoadedAuth. Keys that are discovered at an issuer are not among it: only the servers know them.
+func AuthDigest(fs *v1alpha1.FlightServer, digests map[AuthFile]string) string {
+	var loaded []string
+	byDir := map[string][]AuthFile{}
+	for _, f := range AuthFiles(fs) {
+		byDir[f.Dir] = append(byDir[f.Dir], f)
 	}
-	slices.Sort(lines)
-	return Digest([]byte(strings.Join(lines, "\n")))
+	add := func(dir string) {
+		if files := byDir[dir]; len(files) > 0 {
+			loaded = append(loaded, filesDigest(files, digests))
+		}
+	}
+	add(basicDir)
+	add(bearerDir)
+	for _, j := range fs.Spec.Auth.Methods.JWT {
+		add(jwtDir(j.Issuer, jwksFile))
+	}
+	return LoadedAuth(loaded)
+}
+
+// LoadedAuth identifies what methods have loaded, given the digest of the files of each, as package authn tells it, in the order basic, bearer, jwt;
+// those without files are left out, and those that have loaded nothing are empty.
+func LoadedAuth(digests []string) string { return Digest([]byte(strings.Join(digests, "\n"))) }
+
+// filesDigest is how package authn identifies files that it reads together; empty as long as one is missing that has to be there.
+func filesDigest(files []AuthFile, digests map[AuthFile]string) string {
+	sum := sha256.New()
+	for _, f := range files {
+		digest, found := digests[f]
+		if !found && !f.Optional {
+			return ""
+		}
+		if !found {
+			digest = Digest(nil)
+		}
+		raw, err := hex.DecodeString(digest)
+		if err != nil {
+			return ""
+		}
+		sum.Write(raw)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // renderAuth is nil for a FlightServer without auth.
@@ -169,25 +210,24 @@ func renderAuth(fs *v1alpha1.FlightServer, refs References) *Auth {
 		RunningCalls: cmp.Or(wish.RunningCalls, v1alpha1.RunningCallsContinue),
 	}
 	if m.Basic != nil {
-		a.Basic = &BasicAuth{Users: file("basic", usersKey), Groups: file("basic", groupsKey)}
+		a.Basic = &BasicAuth{Users: file(basicDir, usersKey), Groups: file(basicDir, groupsKey)}
 	}
 	if m.Bearer != nil {
-		a.Bearer = &BearerAuth{Tokens: file("bearer", tokensKey)}
+		a.Bearer = &BearerAuth{Tokens: file(bearerDir, tokensKey)}
 	}
 	for _, j := range m.JWT {
 		out := JWTAuth{
-			Issuer: j.Issuer, Audiences: j.Audiences, GroupsClaim: j.GroupsClaim, Prefix: j.Prefix, RequiredClaims: j.RequiredClaims,
+			Issuer: j.Issuer, Audiences: j.Audiences, GroupsClaim: j.GroupsClaim, RequiredClaims: j.RequiredClaims,
 			UsernameClaim: cmp.Or(j.UsernameClaim, defaultUsernameClaim), Algorithms: j.Algorithms,
 		}
 		if len(out.Algorithms) == 0 {
 			out.Algorithms = defaultAlgorithms
 		}
-		dir := "jwt-" + Hash([]byte(j.Issuer)) + "-"
 		if j.JWKS != nil {
-			out.JWKS = file(dir+"jwks", "jwks")
+			out.JWKS = file(jwtDir(j.Issuer, jwksFile), jwksFile)
 		}
 		if j.CA != nil {
-			out.CA = file(dir+"ca", "ca")
+			out.CA = file(jwtDir(j.Issuer, caFile), caFile)
 		}
 		a.JWT = append(a.JWT, out)
 	}

@@ -19,6 +19,9 @@ func (s *Service) Health() flightruntime.Health {
 		Certificate:   flightruntime.CertificateHealthOf(s.tls),
 		Datasets:      []flightruntime.DatasetHealth{},
 	}
+	if s.auth != nil {
+		h.Auth = s.auth()
+	}
 	loaded := s.loaded.Load()
 	if loaded == nil {
 		return h

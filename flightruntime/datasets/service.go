@@ -26,6 +26,7 @@ type Service struct {
 	now         func() time.Time
 
 	tls      *certs.Source
+	auth     func() *flightruntime.AuthHealth
 	keys     atomic.Pointer[signing.Keyring]
 	loaded   atomic.Pointer[loadedConfig]
 	policy   atomic.Pointer[policy]
@@ -58,6 +59,10 @@ func (s *Service) Keys() *signing.Keyring { return s.keys.Load() }
 
 // SetTLS makes HealthCheck tell how the server's TLS fares. It is called before the first call.
 func (s *Service) SetTLS(source *certs.Source) { s.tls = source }
+
+// SetAuth makes the answer to HealthCheck tell of auth, by a function that any number of calls may ask at a time. It has to be called before the
+// server begins to serve.
+func (s *Service) SetAuth(health func() *flightruntime.AuthHealth) { s.auth = health }
 
 // Load makes the service serve a configuration, given with the bytes that it was parsed from, and tells whether that is another than
 // before.

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime"
+	"github.com/flight-operator/flight-operator/flightruntime/authn"
+	"github.com/flight-operator/flight-operator/flightruntime/authz"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/datasets"
+)
+
+// access is who may do what on this server, by the newest configuration that is good.
+type access struct {
+	authenticator *authn.Authenticator
+	service       *datasets.Service
+	// dir is a folder of our own, for the cluster's keys, which package authn reads from a file.
+	dir string
+
+	// current is what is in force, nil without auth.
+	current atomic.Pointer[config.Auth]
+}
+
+// newAccess holds a configuration's auth against calls. close has to be called at the end.
+func newAccess(ctx context.Context, c *config.Config, service *datasets.Service, observe func(authn.Attempt), log *slog.Logger) (*access, error) {
+	dir, err := os.MkdirTemp("", "flightruntime-keys-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the cluster's keys: %w", err)
+	}
+	a := &access{service: service, dir: dir}
+	if a.authenticator, err = authn.New(ctx, authn.Settings{}, authn.Options{Keys: service.Keys, Logger: log, Observer: observe}); err == nil {
+		err = a.load(c)
+	}
+	if err != nil {
+		a.close()
+		return nil, err
+	}
+	go a.endCalls(ctx)
+	return a, nil
+}
+
+func (a *access) close() { _ = os.RemoveAll(a.dir) }
+
+// load makes the auth of a configuration hold from now on. An error leaves the one before in force.
+func (a *access) load(c *config.Config) error {
+	var policy *authz.Policy
+	settings := authn.Settings{}
+	if c.Auth != nil {
+		var err error
+		if policy, err = authz.Compile(authz.FromAPI(c.Auth.Rules)); err != nil {
+			return fmt.Errorf("auth: %w", err)
+		}
+		if settings, err = a.settings(c.Auth); err != nil {
+			return fmt.Errorf("auth: %w", err)
+		}
+	}
+	// Who is known only by the newer methods is held against the newer rules: with auth, the rules come first, without it, the methods go last.
+	if c.Auth != nil {
+		a.service.SetPolicy(policy)
+	}
+	if err := a.authenticator.Set(settings); err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	a.service.SetPolicy(policy)
+	a.current.Store(c.Auth)
+	return nil
+}
+
+// settings are a configuration's methods, in the words of package authn.
+func (a *access) settings(c *config.Auth) (s authn.Settings, err error) {
+	s.Anonymous = c.Anonymous != nil
+	if b := c.Basic; b != nil {
+		s.Basic = &authn.Basic{UsersFile: b.Users, GroupsFile: b.Groups}
+	}
+	if b := c.Bearer; b != nil {
+		s.Bearer = &authn.Bearer{TokensFile: b.Tokens}
+	}
+	for _, j := range c.JWT {
+		s.JWT = append(s.JWT, authn.JWT{
+			Issuer: j.Issuer, Audiences: j.Audiences, KeysFile: j.JWKS, CAFile: j.CA, UsernameClaim: j.UsernameClaim, GroupsClaim: j.GroupsClaim,
+			RequiredClaims: j.RequiredClaims, Algorithms: j.Algorithms,
+		})
+	}
+	if t := c.ServiceAccount; t != nil {
+		if r := t.Review; r != nil {
+			s.ServiceAccount = &authn.ServiceAccount{Audiences: t.Audiences, Reviewer: &authn.APIServer{URL: r.Server, TokenFile: r.Token, CAFile: r.CA}}
+		} else {
+			file := filepath.Join(a.dir, "cluster.json")
+			if err := os.WriteFile(file, []byte(t.Keys), 0o600); err != nil {
+				return s, fmt.Errorf("write the cluster's keys: %w", err)
+			}
+			s.ServiceAccount = &authn.ServiceAccount{Offline: &authn.JWT{Issuer: t.Issuer, Audiences: t.Audiences, KeysFile: file, Algorithms: clusterAlgorithms}}
+		}
+	}
+	if t := c.ClientCertificate; t != nil {
+		s.ClientCertificate = &authn.ClientCertificate{UsernameFrom: authn.UsernameFrom(t.UsernameFrom), GroupsFrom: authn.GroupsFrom(t.GroupsFrom)}
+	}
+	return s, nil
+}
+
+// clusterAlgorithms are those that Kubernetes signs tokens with.
+var clusterAlgorithms = []string{"RS256", "ES256", "ES384", "ES512"}
+
+// health is what HealthCheck tells of it, nil without auth.
+func (a *access) health() *flightruntime.AuthHealth {
+	c := a.current.Load()
+	if c == nil {
+		return nil
+	}
+	h := &flightruntime.AuthHealth{}
+	var loaded []string
+	issuers := 0
+	for _, m := range a.authenticator.State() {
+		if m.Problem != "" && h.Message == "" {
+			h.Message = m.Name + ": " + m.Problem
+		}
+		switch m.Name {
+		case authn.MethodBasic, authn.MethodBearer:
+			loaded = append(loaded, m.Digest)
+		case authn.MethodJWT:
+			if issuers < len(c.JWT) && c.JWT[issuers].JWKS != "" {
+				loaded = append(loaded, m.Digest)
+			}
+			issuers++
+		}
+	}
+	h.Digest = config.LoadedAuth(loaded)
+	return h
+}
+
+// stillValidTimeout bounds what it takes to ask whether one identity is still valid.
+const stillValidTimeout = 5 * time.Second
+
+// endCalls ends the calls of callers who have lost the right to them, where the configuration wants that, whenever identities may have changed.
+func (a *access) endCalls(ctx context.Context) {
+	for {
+		changed := a.authenticator.Changed()
+		if c := a.current.Load(); c != nil && c.RunningCalls == v1alpha1.RunningCallsEnd {
+			a.service.EndCalls(func(id *authn.Identity) bool {
+				ctx, cancel := context.WithTimeout(ctx, stillValidTimeout)
+				defer cancel()
+				return !a.authenticator.StillValid(ctx, id)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// auditWhere sends the audit's records on as long as there is auth: without it, there is nothing to hold anybody to.
+type auditWhere struct {
+	slog.Handler
+	access *access
+}
+
+// Enabled is false without auth.
+func (h auditWhere) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.access.current.Load() != nil && h.Handler.Enabled(ctx, level)
+}
+
+// insecureAuth says whether credentials may come in plain text.
+func insecureAuth(c *config.Auth) flightruntime.InsecureAuth {
+	if c != nil && c.Insecure == v1alpha1.InsecureAuthAllow {
+		return flightruntime.AllowInsecureAuth
+	}
+	return flightruntime.RefuseInsecureAuth
+}
