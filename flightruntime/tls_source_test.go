@@ -134,6 +134,9 @@ func TestAClientCAThatIsTakenAwayIsRefusedAtTheNextCall(t *testing.T) {
 		if who := CallOf(ctx).PeerIdentity(); who != "ada" {
 			t.Errorf("the peer is %q", who)
 		}
+		if leaf := CallOf(ctx).PeerCertificate(); leaf == nil || leaf.Subject.CommonName != "ada" {
+			t.Errorf("the certificate is %v, want ada's", leaf)
+		}
 		return &FlightInfo{}, nil
 	}}
 	server := startTLS(t, service, ServerOptions{TLSSource: files.source})
@@ -185,6 +188,9 @@ func TestTheOperatorAsksHowAServerFaresAndNoMore(t *testing.T) {
 			service := everyService{do: func(ctx context.Context) error {
 				if !CallOf(ctx).IsOperator() || CallOf(ctx).PeerIdentity() != certs.OperatorURI {
 					t.Errorf("the caller is %q", CallOf(ctx).PeerIdentity())
+				}
+				if CallOf(ctx).PeerCertificate() != nil {
+					t.Error("the operator's certificate passes for a client's")
 				}
 				if n := server.ActiveCalls(); n != 0 {
 					t.Errorf("%d calls are counted, want none of the operator's", n)

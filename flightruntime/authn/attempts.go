@@ -60,18 +60,20 @@ func (a *attempts) failed(peer string) {
 	l.AllowN(a.now(), 1)
 }
 
-// makeRoom forgets the peers that have not failed of late; if there are none, any one.
+// makeRoom forgets, where there are too many, the peers that have not failed of late, and then any down to three quarters: to look at all of them
+// for each failure would be work that anybody can ask for.
 func (a *attempts) makeRoom() {
 	if len(a.peers) < maxPeers {
 		return
 	}
+	now := a.now()
 	for key, l := range a.peers {
-		if l.TokensAt(a.now()) >= failuresAtOnce {
+		if l.TokensAt(now) >= failuresAtOnce {
 			delete(a.peers, key)
 		}
 	}
 	for key := range a.peers {
-		if len(a.peers) < maxPeers {
+		if len(a.peers) <= maxPeers*3/4 {
 			return
 		}
 		delete(a.peers, key)

@@ -424,6 +424,9 @@ func TestPeersAreRememberedInBounds(t *testing.T) {
 			t.Fatalf("%d peers are remembered", len(a.peers))
 		}
 	}
+	for i := 0; len(a.peers) < maxPeers; i++ {
+		a.failed(fmt.Sprintf("172.16.%d.%d:1", i>>8&255, i&255))
+	}
 	clock.Advance(time.Hour)
 	a.failed("192.0.2.7:1")
 	if len(a.peers) != 1 {
