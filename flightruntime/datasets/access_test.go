@@ -26,7 +26,9 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/authn"
 	"github.com/flight-operator/flight-operator/flightruntime/authz"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/session"
+	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
 // knows is middleware that believes the header x-user: what authentication has found out is not what these tests are about.
@@ -510,24 +512,39 @@ func TestSubscribersDoNotHearOfHiddenRows(t *testing.T) {
 	}
 }
 
+// large is an object that says that it is.
+type large struct{ source.Object }
+
+func (large) Size() int64 { return 8 * endpointBytes }
+
 // However large a dataset is, who sees a part of it gets one endpoint: its division would tell of what they do not see.
 func TestPartsAreNotDivided(t *testing.T) {
 	s := guarded(t)
-	dir := t.TempDir()
-	for i := range 3 { // sparse files: they are as large as they say, and only their footers are read
-		path := filepath.Join(dir, fmt.Sprint(i, ".csv"))
-		if err := os.WriteFile(path, []byte("a\n1\n"+strings.Repeat("2\n", endpointBytes/2)), 0o600); err != nil {
+	snapshot, err := s.Service.catalog.Snapshot("notes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout := *snapshot.Layout
+	of := layout.Parts[0]
+	layout.Parts = nil
+	for range 3 {
+		layout.Parts = append(layout.Parts, format.Part{Object: large{of.Object}, Rows: of.Rows, Units: []format.Unit{{Rows: of.Rows, Bytes: 8 * endpointBytes}}})
+	}
+	grown := *snapshot
+	grown.Layout = &layout
+	s.SetPolicy(policyOf(t, let("ann", "notes", authz.Get), part("red", []string{"a"}, ""), part("rows", nil, "a == 1")))
+	for user, want := range map[string]int{"ann": 3, "red": 1, "rows": 1} {
+		ctx := authn.WithIdentity(t.Context(), &authn.Identity{User: user})
+		p, err := s.caller(ctx).may(authz.Get, "notes")
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	s.load(t, "two", files("large", "CSV", dir, "*.csv"))
-	rule := let("red", "large", authz.Get)
-	rule.Filter = "a == 1"
-	s.SetPolicy(policyOf(t, let("ann", "large", authz.Get), rule))
-	for user, want := range map[string]int{"ann": 3, "red": 1} {
-		info, err := s.client.GetFlightInfo(t.Context(), flightruntime.DescriptorForPath("large"), as(user))
-		if err != nil || len(info.GetEndpoint()) != want {
-			t.Errorf("%s gets %d endpoints, %v, want %d", user, len(info.GetEndpoint()), err, want)
+		r, err := p.planned(ctx, queryOf("notes"), &grown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if endpoints, err := s.endpoints(ctx, r); err != nil || len(endpoints) != want {
+			t.Errorf("%s gets %d endpoints, %v, want %d", user, len(endpoints), err, want)
 		}
 	}
 }
