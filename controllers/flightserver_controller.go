@@ -17,6 +17,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -100,6 +101,7 @@ type FlightServerReconciler struct {
 	materials      *materials
 	rotations      *rotations
 	certManager    *certManager
+	clusterKeys    *clusterKeys
 	// known holds the keys of the FlightServers whose servers this operator has probed.
 	known sync.Map
 }
@@ -119,6 +121,11 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 	if err != nil {
 		return fmt.Errorf("make a client of metadata: %w", err)
 	}
+	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("make a client of discovery: %w", err)
+	}
+	r.clusterKeys = &clusterKeys{client: discoveryClient.RESTClient(), now: time.Now}
 	secrets := newSecretWatch(metadataClient)
 	if err := mgr.Add(secrets); err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 	"github.com/flight-operator/flight-operator/controllers/status"
+	"github.com/flight-operator/flight-operator/flightruntime/authz"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
@@ -133,6 +134,9 @@ const longestSleep = 10 * time.Minute
 
 // wake is the time until the FlightServer is looked at again, given that of others; 0 is never.
 func (s *scope) wake(others time.Duration, now time.Time) time.Duration {
+	if offline(s.fs.Spec.Auth) {
+		others = soonest(others, clusterKeysAge)
+	}
 	if s.tls == nil {
 		return others
 	}
@@ -192,6 +196,22 @@ func (s *scope) fail(err error) (ctrl.Result, error) {
 	}
 }
 
+// readAuth judges the rules as the servers do, and reads the cluster's keys where they are needed.
+func (r *FlightServerReconciler) readAuth(ctx context.Context, s *scope, a *v1alpha1.Auth) (err error) {
+	if _, err := authz.Compile(authz.FromAPI(a.Rules)); err != nil {
+		return &stalledError{status.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: "spec.auth." + err.Error()}}
+	}
+	if offline(a) {
+		s.refs.Cluster, err = r.clusterKeys.get(ctx)
+	}
+	return err
+}
+
+// offline tells whether tokens of ServiceAccounts are verified by the cluster's keys.
+func offline(a *v1alpha1.Auth) bool {
+	return a != nil && a.Methods.ServiceAccount != nil && a.Methods.ServiceAccount.Verification != v1alpha1.TokenReview
+}
+
 // suspend leaves everything as it is. Probes end, for nothing follows from them.
 func (r *FlightServerReconciler) suspend(s *scope) {
 	r.Prober.Ensure(s.key, nil, probe.Settings{})
@@ -203,9 +223,14 @@ func (r *FlightServerReconciler) loadReferences(ctx context.Context, s *scope) (
 	return err
 }
 
-func (r *FlightServerReconciler) renderConfiguration(_ context.Context, s *scope) error {
+func (r *FlightServerReconciler) renderConfiguration(ctx context.Context, s *scope) error {
 	if s.tls != nil {
 		s.refs.ServerNames, s.refs.OperatorCA = config.ServerNames(s.fs, r.ClusterDomain), string(s.tls.authority.Bundle)
+	}
+	if a := s.fs.Spec.Auth; a != nil {
+		if err := r.readAuth(ctx, s, a); err != nil {
+			return err
+		}
 	}
 	rendered, errs := config.Render(s.fs, s.refs)
 	if len(errs) > 0 {
