@@ -49,6 +49,8 @@ type nodes struct {
 
 // node is one pod's server.
 type node struct {
+	// auth is the digest of what the pod has of spec.auth, nil without.
+	auth *flightruntime.AuthHealth
 	server      *flighttest.Server
 	tls         *nodeTLS
 	annotations map[string]string
@@ -246,7 +248,12 @@ func (n *nodes) sync(ctx context.Context, pod *corev1.Pod) error {
 				return err
 			}
 		}
+		auth, err := n.mountAuth(ctx, pod, parsed)
+		if err != nil {
+			return err
+		}
 		n.mu.Lock()
+		node.auth = auth
 		node.config, node.hash, node.annotations = parsed, config.Hash(data), pod.Annotations
 		n.mu.Unlock()
 	}
@@ -295,6 +302,7 @@ func (n *nodes) answer(pod string, node *node) flightruntime.Health {
 			h.Datasets = append(h.Datasets, dataset)
 		}
 	}
+	h.Auth = node.auth
 	if node.tls != nil {
 		h.Certificate = node.tls.health()
 	}

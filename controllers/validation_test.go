@@ -85,6 +85,17 @@ var refused = []struct{ name, spec, field, message string }{
 	{"a clientCA's key with a slash", "tls: {operatorCA: {}, clientCA: {secretRef: {name: a, key: a/b}}}", "spec.tls.clientCA.secretRef.key", "letters, digits, '-', '_' and '.'"},
 	{"connections that do not last", "limits: {maxConnectionAge: 10ms}", "spec.limits.maxConnectionAge", "at least 1s"},
 
+	{"auth without methods", "tls: {operatorCA: {}}\nauth: {methods: {}}", "spec.auth.methods", "at least 1 properties"},
+	{"passwords in plain text", "auth: {methods: {basic: {secretRef: {name: a}}}}", "spec.auth", "credentials in plain text can be read by anybody on the way"},
+	{"clients' certificates that nobody asks for", "tls: {operatorCA: {}}\nauth: {methods: {clientCertificate: {}}}", "spec.auth.methods.clientCertificate", "set spec.tls.clientCA"},
+	{"an issuer without encryption", "tls: {operatorCA: {}}\nauth: {methods: {jwt: [{issuer: 'http://sso.example.com', audiences: [a]}]}}", "spec.auth.methods.jwt[0].issuer", "a URL of the scheme https"},
+	{"tokens for everybody", "tls: {operatorCA: {}}\nauth: {methods: {jwt: [{issuer: 'https://sso.example.com', audiences: []}]}}", "spec.auth.methods.jwt[0].audiences", "at least 1 items"},
+	{"an algorithm that proves nothing", "tls: {operatorCA: {}}\nauth: {methods: {jwt: [{issuer: 'https://sso.example.com', audiences: [a], algorithms: [none]}]}}", "spec.auth.methods.jwt[0].algorithms", "RS256"},
+	{"a rule for nobody", "auth: {methods: {anonymous: {}}, rules: [{subjects: [], verbs: [get]}]}", "spec.auth.rules[0].subjects", "at least 1 items"},
+	{"a subject that is two", "auth: {methods: {anonymous: {}}, rules: [{subjects: [{user: a, group: b}], verbs: [get]}]}", "spec.auth.rules[0].subjects[0]", "set exactly one of user and group"},
+	{"a verb that nobody knows", "auth: {methods: {anonymous: {}}, rules: [{subjects: [{user: a}], verbs: [delete]}]}", "spec.auth.rules[0].verbs", "exchange"},
+	{"actions without the verb", "auth: {methods: {anonymous: {}}, rules: [{subjects: [{user: a}], verbs: [get], actions: [Delete]}]}", "spec.auth.rules[0].actions", "actions need the verb action"},
+
 	{"probes that never rest", "healthCheck: {interval: 100ms}", "spec.healthCheck.interval", "a duration of at least 1s"},
 	{"probes at no time", "healthCheck: {interval: soon}", "spec.healthCheck.interval", "a duration of at least 1s, for instance 10s"},
 	{"probes before the beginning", "healthCheck: {interval: -5s}", "spec.healthCheck.interval", "a duration of at least 1s"},
@@ -163,6 +174,7 @@ var accepted = []struct{ name, spec string }{
 	{"TLS from a Secret, and clients' certificates", "tls: {secretRef: {name: taxi-tls}, minVersion: TLS13, clientCA: {configMapRef: {name: clients}, mode: Optional}}"},
 	{"TLS from cert-manager", "tls: {certificate: {issuerRef: {name: corp, kind: ClusterIssuer, group: cert-manager.io}, duration: 24h, renewBefore: 8h, privateKey: {algorithm: RSA, size: 4096}, dnsNames: [flight.example.com], ipAddresses: ['2001:db8::7']}}"},
 	{"TLS from the operator", "tls: {operatorCA: {}}"},
+	{"auth of all kinds", "tls: {operatorCA: {}, clientCA: {secretRef: {name: a}}}\nauth: {methods: {basic: {secretRef: {name: a}}, bearer: {secretRef: {name: a}}, jwt: [{issuer: 'https://sso.example.com', audiences: [flight]}], serviceAccount: {audiences: [flight]}, clientCertificate: {}, anonymous: {}}, rules: [{subjects: [{group: a}], verbs: [get, action], actions: [Refresh], columns: [a], filter: 'a > 1'}], runningCalls: End}"},
 	{"connections that last an hour", "limits: {maxConnectionAge: 1h}"},
 }
 

@@ -220,6 +220,7 @@ type AuthRule struct {
 	// What they may do: list (see that a dataset is there), get (read it and its schema), put, exchange (subscribe), action.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=5
 	Verbs []AuthVerb `json:"verbs"`
 	// Actions by name or glob, with the verb action; all if left out.
 	// +optional
@@ -231,6 +232,7 @@ type AuthRule struct {
 	// Columns by name or glob that can be read; all if left out. Others are as if they were not there.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
