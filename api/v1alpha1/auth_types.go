@@ -1,6 +1,7 @@
 package v1alpha1
 
-// Auth is who callers are, and what they may do.
+// Auth is who callers are, and what they may do. It needs TLS: credentials in plain text can be read on the way, and the operator shows the servers by
+// its certificate who it is.
 type Auth struct {
 	// How callers show who they are; any number of ways at once.
 	Methods AuthMethods `json:"methods"`
@@ -9,25 +10,10 @@ type Auth struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	Rules []AuthRule `json:"rules,omitempty"`
-	// Whether credentials may be sent in plain text, Refuse if left out. Allow is for where something else encrypts, a service mesh for instance.
-	// +optional
-	Insecure InsecureAuth `json:"insecure,omitempty"`
 	// What becomes of the running calls of a caller who loses the right to them, Continue if left out.
 	// +optional
 	RunningCalls RunningCalls `json:"runningCalls,omitempty"`
 }
-
-// InsecureAuth says whether credentials may be sent in plain text.
-// +kubebuilder:validation:Enum=Refuse;Allow
-type InsecureAuth string
-
-// Values of InsecureAuth.
-const (
-	// InsecureAuthRefuse: methods that take credentials need TLS.
-	InsecureAuthRefuse InsecureAuth = "Refuse"
-	// InsecureAuthAllow: credentials may be sent in plain text.
-	InsecureAuthAllow InsecureAuth = "Allow"
-)
 
 // RunningCalls says what becomes of calls whose callers lose the right to them.
 // +kubebuilder:validation:Enum=Continue;End

@@ -43,7 +43,7 @@ type FlightServerList struct {
 
 // FlightServerSpec is what is wanted. Nothing is filled in here by the operator: a field left out keeps following the operator's default.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.auth) || has(self.tls) || (has(self.auth.insecure) && self.auth.insecure == 'Allow') || (!has(self.auth.methods.basic) && !has(self.auth.methods.bearer) && !has(self.auth.methods.jwt) && !has(self.auth.methods.serviceAccount))",message="credentials in plain text can be read by anybody on the way: set spec.tls, or auth.insecure to Allow if something else encrypts",fieldPath=".auth"
+// +kubebuilder:validation:XValidation:rule="!has(self.auth) || has(self.tls)",message="credentials in plain text can be read by anybody on the way, and servers know the operator by its certificate: set spec.tls",fieldPath=".auth"
 // +kubebuilder:validation:XValidation:rule="!has(self.auth) || !has(self.auth.methods.clientCertificate) || (has(self.tls) && has(self.tls.clientCA))",message="clients show certificates only where they are asked: set spec.tls.clientCA",fieldPath=".auth.methods.clientCertificate"
 type FlightServerSpec struct {
 	// Number of servers. Each serves all datasets. If left out, the number is the Deployment's: 1, until an autoscaler or somebody else sets
@@ -71,7 +71,7 @@ type FlightServerSpec struct {
 	// +optional
 	TLS *TLS `json:"tls,omitempty"`
 
-	// Who may call, and what they may do. Left out, everybody may do everything.
+	// Who may call, and what they may do. Left out, everybody may do everything. It needs spec.tls.
 	// +optional
 	Auth *Auth `json:"auth,omitempty"`
 

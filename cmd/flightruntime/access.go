@@ -167,11 +167,3 @@ type auditWhere struct {
 func (h auditWhere) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.access.current.Load() != nil && h.Handler.Enabled(ctx, level)
 }
-
-// insecureAuth says whether credentials may come in plain text.
-func insecureAuth(c *config.Auth) flightruntime.InsecureAuth {
-	if c != nil && c.Insecure == v1alpha1.InsecureAuthAllow {
-		return flightruntime.AllowInsecureAuth
-	}
-	return flightruntime.RefuseInsecureAuth
-}

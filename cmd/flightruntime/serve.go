@@ -142,7 +142,6 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	defer rights.close()
 	service.SetAuth(rights.health)
 	server, err = flightruntime.NewServer(listen, service, flightruntime.ServerOptions{
-		InsecureAuth:     insecureAuth(first.Auth),
 		TLSSource:        tlsSource,
 		MaxMessageBytes:  int(first.Limits.MaxMessageBytes),
 		MaxStreams:       uint32(first.Limits.MaxStreams),

@@ -24,8 +24,6 @@ type Auth struct {
 	// Anonymous is set if callers are let in that show nothing.
 	Anonymous *v1alpha1.AnonymousAuth `json:"anonymous,omitempty"`
 	Rules     []v1alpha1.AuthRule     `json:"rules,omitempty"`
-	// Insecure says whether credentials may be sent in plain text.
-	Insecure v1alpha1.InsecureAuth `json:"insecure"`
 	// RunningCalls says what becomes of the calls of callers who lose the right to them.
 	RunningCalls v1alpha1.RunningCalls `json:"runningCalls"`
 }
@@ -206,7 +204,6 @@ func renderAuth(fs *v1alpha1.FlightServer, refs References) *Auth {
 	a := &Auth{
 		Anonymous:    m.Anonymous,
 		Rules:        wish.Rules,
-		Insecure:     cmp.Or(wish.Insecure, v1alpha1.InsecureAuthRefuse),
 		RunningCalls: cmp.Or(wish.RunningCalls, v1alpha1.RunningCallsContinue),
 	}
 	if m.Basic != nil {
@@ -262,16 +259,11 @@ func (a *Auth) validate(at *field.Path, tls *TLS) (errs field.ErrorList) {
 	if a.Bearer != nil {
 		absolute(at.Child("bearer", "tokens"), a.Bearer.Tokens)
 	}
-	if a.takesCredentials() && tls == nil && a.Insecure != v1alpha1.InsecureAuthAllow {
-		errs = append(errs, field.Invalid(at.Child("insecure"), a.Insecure, "credentials in plain text can be read by anybody on the way: set tls, or insecure to Allow if something else encrypts"))
+	if tls == nil {
+		errs = append(errs, field.Required(field.NewPath("tls"), "credentials in plain text can be read by anybody on the way: auth needs TLS"))
 	}
-	if a.ClientCertificate != nil && (tls == nil || tls.ClientCA == nil) {
+	if a.ClientCertificate != nil && tls != nil && tls.ClientCA == nil {
 		errs = append(errs, field.Required(field.NewPath("tls", "clientCA"), "clients show certificates only where they are asked"))
 	}
 	return errs
-}
-
-// takesCredentials tells whether callers send what others must not see.
-func (a *Auth) takesCredentials() bool {
-	return a.Basic != nil || a.Bearer != nil || len(a.JWT) > 0 || a.ServiceAccount != nil
 }
