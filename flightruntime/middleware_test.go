@@ -478,7 +478,7 @@ type answering struct{ fail bool }
 
 func (a answering) StartCall(_ context.Context, call *Call) (ServerMiddleware, error) {
 	if call.Method() != MethodHandshake {
-		call.SetPeerIdentity(string(strings.Join(call.Headers().Get(headerAuthToken), "")))
+		call.SetPeerIdentity(strings.Join(call.Headers().Get(headerAuthToken), ""))
 	}
 	return nil, nil //nolint:nilnil // no part in the call
 }

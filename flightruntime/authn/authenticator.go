@@ -90,7 +90,10 @@ func newAuthenticator(ctx context.Context, s Settings, o Options, now func() tim
 	a.methods.Store(&methods{})
 	first := make(chan struct{})
 	a.changed.Store(&first)
-	return a, a.Set(s)
+	if err := a.Set(s); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // Set makes other settings hold for calls from now on. An error leaves those before in force.

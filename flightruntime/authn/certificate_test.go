@@ -73,15 +73,23 @@ func TestClientCertificates(t *testing.T) {
 		"DNS name":           {c: ClientCertificate{UsernameFrom: UsernameFromDNSSAN}, shown: Credentials{Certificate: full}, user: "ada.example.org"},
 		"e-mail address":     {c: ClientCertificate{UsernameFrom: UsernameFromEmailSAN}, shown: Credentials{Certificate: full}, user: "ada@example.org"},
 		"with organizations": {c: ClientCertificate{UsernameFromCommonName, GroupsFromOrganization}, shown: Credentials{Certificate: full}, user: "ada", groups: []string{"analysts", "admins"}},
-		"the part is missing": {c: ClientCertificate{UsernameFrom: UsernameFromURISAN}, shown: Credentials{Certificate: &x509.Certificate{}},
-			refusal: "expected a client certificate with one URISAN, which names the user, got one with 0"},
-		"the part is there twice": {c: ClientCertificate{UsernameFrom: UsernameFromDNSSAN}, shown: Credentials{Certificate: &x509.Certificate{DNSNames: []string{"a", "b"}}},
-			refusal: "expected a client certificate with one DNSSAN, which names the user, got one with 2"},
-		"a reserved name": {c: ClientCertificate{UsernameFrom: UsernameFromCommonName}, shown: Credentials{Certificate: &x509.Certificate{Subject: pkix.Name{CommonName: "system:admin"}}},
-			refusal: "the CommonName of the client certificate names the user: names that begin with system: are reserved"},
+		"the part is missing": {
+			c: ClientCertificate{UsernameFrom: UsernameFromURISAN}, shown: Credentials{Certificate: &x509.Certificate{}},
+			refusal: "expected a client certificate with one URISAN, which names the user, got one with 0",
+		},
+		"the part is there twice": {
+			c: ClientCertificate{UsernameFrom: UsernameFromDNSSAN}, shown: Credentials{Certificate: &x509.Certificate{DNSNames: []string{"a", "b"}}},
+			refusal: "expected a client certificate with one DNSSAN, which names the user, got one with 2",
+		},
+		"a reserved name": {
+			c: ClientCertificate{UsernameFrom: UsernameFromCommonName}, shown: Credentials{Certificate: &x509.Certificate{Subject: pkix.Name{CommonName: "system:admin"}}},
+			refusal: "the CommonName of the client certificate names the user: names that begin with system: are reserved",
+		},
 		"none": {c: ClientCertificate{UsernameFrom: UsernameFromCommonName}, refusal: "expected credentials (a client certificate), got none"},
-		"beside a token": {c: ClientCertificate{UsernameFrom: UsernameFromCommonName}, shown: Credentials{Certificate: full, Scheme: SchemeBearer, Token: "made up"},
-			refusal: "the token is wrong"},
+		"beside a token": {
+			c: ClientCertificate{UsernameFrom: UsernameFromCommonName}, shown: Credentials{Certificate: full, Scheme: SchemeBearer, Token: "made up"},
+			refusal: "the token is wrong",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := made(t, Settings{ClientCertificate: &tt.c}, Options{}, newClock().Now)

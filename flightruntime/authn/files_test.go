@@ -35,8 +35,10 @@ func TestUsersFile(t *testing.T) {
 		"SHA-512-crypt":    {users: "ada:$6$secret$secret", problem: "SHA-512-crypt, which is not supported"},
 		"faulty bcrypt":    {users: "ada:$2x" + hashOfSecret[3:], problem: "a bcrypt hash of a faulty implementation"},
 		"bcrypt cut short": {users: "ada:" + hashOfSecret[:40], problem: "a bcrypt hash that is damaged"},
-		"bcrypt that takes days": {users: "ada:" + strings.Replace(hashOfSecret, "$05$", "$31$", 1),
-			problem: "expected a bcrypt hash of cost 4 to 16, found cost 31"},
+		"bcrypt that takes days": {
+			users:   "ada:" + strings.Replace(hashOfSecret, "$05$", "$31$", 1),
+			problem: "expected a bcrypt hash of cost 4 to 16, found cost 31",
+		},
 		"the same user twice":   {users: "ada:" + hashOfSecret + "\n\nada:" + costlyHash, problem: "users, line 3: the user of line 1 again"},
 		"a user without a name": {users: ":" + hashOfSecret, problem: "users, line 1: the name: it is empty"},
 		"a reserved user":       {users: "system:anonymous:" + hashOfSecret, problem: "line 1: expected a bcrypt hash"}, // names end at the first colon

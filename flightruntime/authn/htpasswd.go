@@ -72,7 +72,10 @@ func parseUsers(contents [][]byte) (*users, error) {
 		highest = defaultCost
 	}
 	u.dummy = dummyHash(highest)
-	return u, u.join(contents[1])
+	if err := u.join(contents[1]); err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 // join reads the groups, in order. That a member is no user is no error: users are removed without looking where they are named.

@@ -114,17 +114,21 @@ func TestDiscovery(t *testing.T) {
 			j.TokenFile = written(t, "token", "pod-token\n")
 		}},
 		"without the token that is wanted": {func(_ *testing.T, p *provider, _ *JWT) { p.bearer = "pod-token" }, "403 Forbidden"},
-		"of another issuer": {func(_ *testing.T, p *provider, _ *JWT) {
-			p.document = strings.Replace(p.document, `"issuer":"`+p.URL, `"issuer":"https://other.example`, 1)
+		"of another issuer": {
+			func(_ *testing.T, p *provider, _ *JWT) {
+				p.document = strings.Replace(p.document, `"issuer":"`+p.URL, `"issuer":"https://other.example`, 1)
+			},
+			"did not match the issuer URL",
 		},
-			"did not match the issuer URL"},
 		"keys in the clear": {func(_ *testing.T, p *provider, _ *JWT) {
 			p.document = strings.Replace(p.document, p.URL+"/keys", "http://"+p.Listener.Addr().String()+"/keys", 1)
 		}, "expected https://HOST/PATH"},
 		"keys that have moved":    {func(_ *testing.T, p *provider, j *JWT) { j.KeysURL = p.URL + "/moved" }, "it redirects, which is not followed"},
 		"a document that is none": {func(_ *testing.T, p *provider, _ *JWT) { p.document = "<html>" }, "failed to decode provider discovery object"},
-		"a document that does not end": {func(_ *testing.T, p *provider, _ *JWT) { p.document = `{"issuer":"` + strings.Repeat("x", 2*maxAnswer) },
-			"unexpected end of JSON input"},
+		"a document that does not end": {
+			func(_ *testing.T, p *provider, _ *JWT) { p.document = `{"issuer":"` + strings.Repeat("x", 2*maxAnswer) },
+			"unexpected end of JSON input",
+		},
 		"keys that are none": {func(_ *testing.T, p *provider, _ *JWT) { p.keys = "[]" }, "expected a JSON Web Key Set"},
 		"another CA":         {func(t *testing.T, _ *provider, j *JWT) { j.CAFile = written(t, "ca.pem", otherCA(t)) }, "certificate"},
 		"no CA":              {func(t *testing.T, _ *provider, j *JWT) { j.CAFile = written(t, "ca.pem", "") }, "expected CA certificates in PEM"},

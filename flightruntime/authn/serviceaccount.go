@@ -182,7 +182,7 @@ func (r *reviews) review(ctx context.Context, token string) (*Identity, error) {
 	}
 	groups, err := serviceAccountGroups(review.User)
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // a user of another kind
+		return nil, nil //nolint:nilnil // a user of another kind
 	}
 	return &Identity{User: review.User, Groups: groups, Method: MethodServiceAccount}, nil
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/flight-operator/flight-operator/flightruntime"
 )
 
 const reader = "system:serviceaccount:data:reader"
@@ -44,7 +46,7 @@ type cluster struct {
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{key: newECKey(t, "cluster"), provider: newProvider(t, "")}
-	c.provider.set(func(p *provider) { p.instead = c })
+	c.set(func(p *provider) { p.instead = c })
 	return c
 }
 
@@ -143,7 +145,7 @@ func TestServiceAccountsByReview(t *testing.T) {
 	for name, tt := range map[string]struct {
 		claims  map[string]any
 		change  func(*cluster)
-		kind    error
+		kind    *flightruntime.Error
 		refusal string
 		asked   int
 	}{
@@ -178,7 +180,7 @@ func TestServiceAccountsByReview(t *testing.T) {
 				wantIdentity(t, id, err, MethodServiceAccount, reader, readersGroups...)
 				return
 			}
-			if tt.kind == error(errUnavailable) {
+			if tt.kind == errUnavailable {
 				wantRefusal(t, err, errUnavailable, tt.refusal, token)
 				if p := a.State()[0].Problem; !strings.Contains(p, "503") || strings.Contains(p, "pod-token") {
 					t.Errorf("the problem is %q", p)
