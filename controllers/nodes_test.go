@@ -50,7 +50,7 @@ type nodes struct {
 // node is one pod's server.
 type node struct {
 	// auth is the digest of what the pod has of spec.auth, nil without.
-	auth *flightruntime.AuthHealth
+	auth        *flightruntime.AuthHealth
 	server      *flighttest.Server
 	tls         *nodeTLS
 	annotations map[string]string
