@@ -50,6 +50,7 @@ func TestKustomize(t *testing.T) {
 		{"Clients' certificates", testClientCertificates},
 		{"cert-manager", testCertManager},
 		{"The operator's CA", testOperatorCA},
+		{"Auth", testAuth},
 		{"No key in sight", testNoKeyInSight},
 		{"Namespaces", testNamespaces},
 		{"Delete", testDelete},
