@@ -57,7 +57,7 @@ func (t *tlsScope) soon(at time.Time) {
 }
 
 // loadTLS finds what a FlightServer has for TLS.
-func (r *FlightServerReconciler) loadTLS(ctx context.Context, s *scope) (err error) {
+func (r *FlightServerReconciler) loadTLS(_ context.Context, s *scope) (err error) {
 	if s.fs.Spec.TLS == nil {
 		r.forgetTLS(s.key)
 		return nil
