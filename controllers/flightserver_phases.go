@@ -66,6 +66,8 @@ type scope struct {
 	params desired.Params
 	// material is what TLS and auth name.
 	material material
+	// usesClusterKeys is whether the cluster's keys are part of the configuration: they are looked at again.
+	usesClusterKeys bool
 	// tls is what is known of TLS, nil without it.
 	tls *tlsScope
 	// missing says, by dataset, which object that it names does not exist.
@@ -134,7 +136,7 @@ const longestSleep = 10 * time.Minute
 
 // wake is the time until the FlightServer is looked at again, given that of others; 0 is never.
 func (s *scope) wake(others time.Duration, now time.Time) time.Duration {
-	if offline(s.fs.Spec.Auth) {
+	if s.usesClusterKeys {
 		others = soonest(others, clusterKeysAge)
 	}
 	if s.tls == nil {
@@ -201,7 +203,7 @@ func (r *FlightServerReconciler) readAuth(ctx context.Context, s *scope, a *v1al
 	if _, err := authz.Compile(authz.FromAPI(a.Rules)); err != nil {
 		return &stalledError{status.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: "spec.auth." + err.Error()}}
 	}
-	if offline(a) {
+	if s.usesClusterKeys = offline(a); s.usesClusterKeys {
 		s.refs.Cluster, err = r.clusterKeys.get(ctx)
 	}
 	return err

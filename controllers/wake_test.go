@@ -38,6 +38,14 @@ func TestWake(t *testing.T) {
 	}
 }
 
+func TestWakeForTheClustersKeys(t *testing.T) {
+	for want, s := range map[time.Duration]*scope{0: {}, clusterKeysAge: {usesClusterKeys: true}} {
+		if got := s.wake(0, time.Now()); got != want {
+			t.Errorf("looks again after %s, expected %s", got, want)
+		}
+	}
+}
+
 // A specification that cannot be rendered does not keep the certificate, which goes on being served, from being renewed.
 func TestWakeOfAnInvalidSpecification(t *testing.T) {
 	invalid := &stalledError{status.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: "spec.datasets: no"}}
