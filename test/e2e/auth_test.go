@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -155,8 +156,8 @@ func testAuth(t *testing.T) {
 		"FlightUnauthenticatedError: nobody":                    {As: "nobody", Read: "numbers"},
 		"FlightUnauthenticatedError: a wrong password":          {As: "basic", User: "ada", Password: "lovelace", Read: "numbers"},
 		"FlightUnauthenticatedError: an unknown user":           {As: "basic", User: "eve", Password: "love:lace", Read: "numbers"},
-		"FlightUnauthenticatedError: another audience":          {As: "bearer", Token: accountToken(t, s.namespace, "other"), Read: "numbers"},
-		"ArrowKeyError: a dataset that the caller may not list": {As: "bearer", Token: accountToken(t, s.namespace, "flight"), Read: "staff"},
+		"FlightUnauthenticatedError: another audience":          {As: "bearer", Token: accountToken(t, s.namespace, "default", "other"), Read: "numbers"},
+		"ArrowKeyError: a dataset that the caller may not list": {As: "bearer", Token: accountToken(t, s.namespace, "default", "flight"), Read: "staff"},
 	} {
 		want, _, _ := strings.Cut(what, ":")
 		if a := c.ask(t, q); a.Failed != want {
@@ -164,7 +165,7 @@ func testAuth(t *testing.T) {
 		}
 	}
 	// A real token of the cluster, verified by the cluster's own keys.
-	read(c.ask(t, asked{As: "bearer", Token: accountToken(t, s.namespace, "flight"), Read: "numbers"}), "numbers", map[string][]any{"a": {1.0}})
+	read(c.ask(t, asked{As: "bearer", Token: accountToken(t, s.namespace, "default", "flight"), Read: "numbers"}), "numbers", map[string][]any{"a": {1.0}})
 
 	// A user who is removed is refused at both replicas, with the token of before too.
 	var took []time.Duration
@@ -205,6 +206,7 @@ func testAuth(t *testing.T) {
 	}
 	// Hashes of before are in force, so that the password of before is good.
 	read(c.ask(t, asked{As: "basic", User: "ada", Password: "love:lace", Read: "staff"}), "staff", staff)
+
 	text, err := try(t.Context(), "", "kubectl", "-n", s.namespace, "logs", "-l", v1alpha1.LabelInstance+"="+s.name, "--tail=-1")
 	if err != nil {
 		t.Fatal(err)
@@ -217,12 +219,40 @@ func testAuth(t *testing.T) {
 	if !strings.Contains(text, `"identity":"loader"`) || !strings.Contains(text, `"decision":"allow"`) {
 		t.Error("the audit does not tell of the calls")
 	}
+
+	// The same tokens by asking the API server, which knows at once of an account that is gone.
+	binding := fmt.Sprintf("{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: %s}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:auth-delegator}, subjects: [{kind: ServiceAccount, name: default, namespace: %s}]}", s.namespace, s.namespace)
+	apply(t, binding)
+	t.Cleanup(func() {
+		_, _ = try(context.Background(), "", "kubectl", "delete", "clusterrolebinding", s.namespace) // the cluster is about to go
+	})
+	apply(t, fmt.Sprintf("{apiVersion: v1, kind: ServiceAccount, metadata: {name: guest, namespace: %s}}", s.namespace))
+	s.edit(t, func(spec *v1alpha1.FlightServerSpec) {
+		spec.Auth.Methods.Basic = nil // its users are malformed now
+		spec.Auth.Methods.ServiceAccount.Verification = v1alpha1.TokenReview
+		spec.Auth.Rules = append(spec.Auth.Rules, v1alpha1.AuthRule{
+			Subjects: []v1alpha1.AuthSubject{{Group: "system:serviceaccounts:" + s.namespace}}, Datasets: []string{"numbers"}, Verbs: []v1alpha1.AuthVerb{v1alpha1.VerbGet},
+		})
+	})
+	s.ready(t)
+	guest := accountToken(t, s.namespace, "guest", "flight")
+	read(c.ask(t, asked{As: "bearer", Token: guest, Read: "numbers"}), "numbers", map[string][]any{"a": {1.0}})
+	if a := c.ask(t, asked{As: "bearer", Token: accountToken(t, s.namespace, "guest", "other"), Read: "numbers"}); a.Failed != "FlightUnauthenticatedError" {
+		t.Errorf("a token of another audience: got %+v", a)
+	}
+	run(t, "", "kubectl", "-n", s.namespace, "delete", "serviceaccount", "guest")
+	t.Logf("FIGURE a ServiceAccount that is deleted is refused after %s", eventually(t, func() error {
+		if a := c.ask(t, asked{As: "bearer", Token: guest, Read: "numbers"}); a.Failed != "FlightUnauthenticatedError" {
+			return fmt.Errorf("still let in: %+v", a)
+		}
+		return nil
+	}).Round(time.Millisecond))
 }
 
-// accountToken is a token of the ServiceAccount default, for an audience.
-func accountToken(t *testing.T, ns, audience string) string {
+// accountToken is a token of a ServiceAccount, for an audience.
+func accountToken(t *testing.T, ns, name, audience string) string {
 	t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "default"}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}, ExpirationSeconds: ptr.To[int64](600)}}
 	if err := cluster.SubResource("token").Create(t.Context(), account, request); err != nil {
 		t.Fatal(err)
