@@ -23,6 +23,7 @@ type access struct {
 	service       *datasets.Service
 	// dir is a folder of our own, for the cluster's keys, which package authn reads from a file.
 	dir string
+	log *slog.Logger
 
 	// current is what is in force, nil without auth.
 	current atomic.Pointer[config.Auth]
@@ -34,7 +35,7 @@ func newAccess(ctx context.Context, c *config.Config, service *datasets.Service,
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the cluster's keys: %w", err)
 	}
-	a := &access{service: service, dir: dir}
+	a := &access{service: service, dir: dir, log: log}
 	if a.authenticator, err = authn.New(ctx, authn.Settings{}, authn.Options{Keys: service.Keys, Logger: log, Observer: observe}); err == nil {
 		err = a.load(c)
 	}
@@ -50,6 +51,13 @@ func (a *access) close() { _ = os.RemoveAll(a.dir) }
 
 // load makes the auth of a configuration hold from now on. An error leaves the one before in force.
 func (a *access) load(c *config.Config) error {
+	if before := a.current.Load(); before != nil && c.Auth != nil {
+		if folder := missingFolder(c.Auth); folder != "" {
+			// A pod from before this was named. Callers would be turned away until the operator has replaced it.
+			a.log.Warn("the newer configuration has auth by files that this process was started without, and the one before stays in force: start another", "folder", folder)
+			return nil
+		}
+	}
 	var policy *authz.Policy
 	settings := authn.Settings{}
 	if c.Auth != nil {
@@ -71,6 +79,30 @@ func (a *access) load(c *config.Config) error {
 	a.service.SetPolicy(policy)
 	a.current.Store(c.Auth)
 	return nil
+}
+
+// missingFolder is a folder that there is not, of the files that auth goes by; empty if all are there. That a file is missing in one is no matter: it
+// may come.
+func missingFolder(c *config.Auth) string {
+	var files []string
+	if c.Basic != nil {
+		files = append(files, c.Basic.Users)
+	}
+	if c.Bearer != nil {
+		files = append(files, c.Bearer.Tokens)
+	}
+	for _, j := range c.JWT {
+		files = append(files, j.JWKS, j.CA)
+	}
+	if s := c.ServiceAccount; s != nil && s.Review != nil {
+		files = append(files, s.Review.Token)
+	}
+	for _, file := range files {
+		if file != "" && !hasFolder(file) {
+			return filepath.Dir(file)
+		}
+	}
+	return ""
 }
 
 // settings are a configuration's methods, in the words of package authn.

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/authn"
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/datasets"
+)
+
+// A pod that was started before a method was specified has no folder with its files, and never will have: until it is replaced, the auth before holds.
+// Where there was none, nobody is let in.
+func TestAuthByFilesThatWereNotMounted(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	dir := t.TempDir()
+	bearer := func(folder string) *config.Config {
+		return &config.Config{Auth: &config.Auth{Bearer: &config.BearerAuth{Tokens: filepath.Join(folder, "tokens")}}}
+	}
+	anonymous := &config.Config{Auth: &config.Auth{Anonymous: &v1alpha1.AnonymousAuth{}}}
+	missing := filepath.Join(dir, "missing")
+	for _, c := range []struct {
+		name          string
+		before, after *config.Config
+		want          string
+	}{
+		{"the folder is there", anonymous, bearer(dir), authn.MethodBearer},
+		{"the folder is missing", anonymous, bearer(missing), authn.MethodAnonymous},
+		{"from no auth", &config.Config{}, bearer(missing), authn.MethodBearer},
+		{"at the start", bearer(missing), bearer(missing), authn.MethodBearer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := catalog.New(quiet)
+			t.Cleanup(files.Close)
+			service := datasets.New(files, func() int { return 0 })
+			a, err := newAccess(t.Context(), c.before, service, func(authn.Attempt) {}, quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(a.close)
+			if err := a.load(c.after); err != nil {
+				t.Fatal(err)
+			}
+			if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != c.want {
+				t.Errorf("callers are asked by %+v, expected %s", methods, c.want)
+			}
+			if service.Policy() == nil {
+				t.Error("everybody may do everything")
+			}
+		})
+	}
+}
