@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 )
@@ -235,6 +236,17 @@ func testAuth(t *testing.T) {
 		})
 	})
 	s.ready(t)
+	// Those of before may get a connection as long as they are ending.
+	eventually(t, func() error {
+		var pods corev1.PodList
+		if err := cluster.List(t.Context(), &pods, client.InNamespace(s.namespace), client.MatchingLabels{v1alpha1.LabelInstance: s.name}); err != nil {
+			return err
+		}
+		if len(pods.Items) != 2 {
+			return fmt.Errorf("there are %d pods", len(pods.Items))
+		}
+		return nil
+	})
 	guest := accountToken(t, s.namespace, "guest", "flight")
 	read(c.ask(t, asked{As: "bearer", Token: guest, Read: "numbers"}), "numbers", map[string][]any{"a": {1.0}})
 	if a := c.ask(t, asked{As: "bearer", Token: accountToken(t, s.namespace, "guest", "other"), Read: "numbers"}); a.Failed != "FlightUnauthenticatedError" {
