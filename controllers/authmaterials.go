@@ -72,12 +72,12 @@ func (m *materials) auth(ctx context.Context, fs *v1alpha1.FlightServer, before 
 // object reads the digests of an object's keys, if it is not as it was before.
 func (m *materials) object(ctx context.Context, namespace string, id objectID, before objectFacts) (objectFacts, error) {
 	key := types.NamespacedName{Namespace: namespace, Name: id.name}
-	digests := map[string]string{}
 	if id.kind == kindSecret {
 		secret, changed, err := m.secret(ctx, key, before.version)
 		if !changed || err != nil {
 			return before, err
 		}
+		digests := make(map[string]string, len(secret.Data))
 		for k, v := range secret.Data {
 			digests[k] = config.Digest(v)
 		}
@@ -87,13 +87,7 @@ func (m *materials) object(ctx context.Context, namespace string, id objectID, b
 	if !changed || err != nil {
 		return before, err
 	}
-	for k, v := range cm.Data {
-		digests[k] = config.Digest([]byte(v))
-	}
-	for k, v := range cm.BinaryData {
-		digests[k] = config.Digest(v)
-	}
-	return objectFacts{version: versionOf(cm), digests: digests}, nil
+	return objectFacts{version: versionOf(cm), digests: digestsOf(cm)}, nil
 }
 
 // observeAuth puts together what was found of auth.

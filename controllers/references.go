@@ -91,6 +91,11 @@ func (r *references) configMap(ctx context.Context, key types.NamespacedName, be
 	if err := r.live.Get(ctx, key, &cm); err != nil {
 		return knownConfigMap{}, fmt.Errorf("read ConfigMap %s: %w", key.Name, err)
 	}
+	return knownConfigMap{version: versionOf(&cm), digests: digestsOf(&cm)}, nil
+}
+
+// digestsOf are those of a ConfigMap's keys, of data and binaryData alike.
+func digestsOf(cm *corev1.ConfigMap) map[string]string {
 	digests := make(map[string]string, len(cm.Data)+len(cm.BinaryData))
 	for k, v := range cm.Data {
 		digests[k] = config.Digest([]byte(v))
@@ -98,7 +103,7 @@ func (r *references) configMap(ctx context.Context, key types.NamespacedName, be
 	for k, v := range cm.BinaryData {
 		digests[k] = config.Digest(v)
 	}
-	return knownConfigMap{version: versionOf(&cm), digests: digests}, nil
+	return digests
 }
 
 func (r *references) recall(key types.NamespacedName) map[string]knownConfigMap {
