@@ -95,7 +95,7 @@ func observeAuth(s *scope, seen *status.Observation) {
 	if s.fs.Spec.Auth == nil {
 		return
 	}
-	seen.Auth = &status.Auth{Problem: s.material.auth.problem, Warnings: authWarnings(s.fs, s.material.auth.accounts)}
+	seen.Auth = &status.Auth{Problem: s.material.auth.problem, Insecure: insecure(s.fs), Warnings: authWarnings(s.fs, s.material.auth.accounts)}
 	seen.Wants.Auth = s.material.auth.digest
 }
 
@@ -134,8 +134,11 @@ const groupAuthenticated = "system:authenticated"
 // authWarnings are what is likely not meant: rules that fit no dataset, users that are in no rule.
 func authWarnings(fs *v1alpha1.FlightServer, accounts map[string][]string) (warnings []string) {
 	rules := fs.Spec.Auth.Rules
+	if insecure(fs) {
+		warnings = append(warnings, "spec.auth.insecure: passwords, tokens and data travel in plain text, and whoever reads the network can use them: set spec.tls")
+	}
 	if len(rules) == 0 {
-		return []string{"spec.auth.rules: there is no rule, so that nobody may do anything"}
+		return append(warnings, "spec.auth.rules: there is no rule, so that nobody may do anything")
 	}
 	for i, r := range rules {
 		for _, glob := range r.Datasets {

@@ -97,6 +97,7 @@ type FlightServerReconciler struct {
 	configMaps *verified
 	// signingSecrets are those that are known to hold keys.
 	signingSecrets *verified
+	operatorKeys   *operatorKeys
 	clients        *clientConfigMaps
 	materials      *materials
 	rotations      *rotations
@@ -115,6 +116,7 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 	r.nudger = newNudger(r.client)
 	r.configMaps = newVerified()
 	r.signingSecrets = newVerified()
+	r.operatorKeys = newOperatorKeys()
 	r.clients = newClientConfigMaps()
 	r.rotations = newRotations()
 	metadataClient, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
@@ -298,6 +300,7 @@ func (r *FlightServerReconciler) forget(key types.NamespacedName) {
 	r.nudger.forget(key)
 	r.configMaps.forget(key)
 	r.signingSecrets.forget(key)
+	r.operatorKeys.forget(key)
 	r.clients.forget(key)
 	r.materials.forget(key)
 	r.forgetTLS(key)

@@ -396,7 +396,7 @@ func (r *FlightServerReconciler) probe(s *scope, seen *status.Observation) {
 		}
 	}
 	settings := probeSettings(s.fs.Spec.HealthCheck)
-	settings.Wanted = seen.Wants
+	settings.Wanted, settings.Tokens = seen.Wants, r.operatorKeys.tokens(s.key)
 	r.Prober.Ensure(s.key, targets, settings)
 	seen.Results = r.Prober.Results(s.key)
 }

@@ -220,6 +220,9 @@ func (n *nodes) add(ctx context.Context, d *appsv1.Deployment, template string) 
 	n.pods[pod.UID] = node
 	n.created++
 	server.AnswerWith(func() flightruntime.Health { return n.answer(pod.Name, node) })
+	if node.tls == nil {
+		server.Admit(func(ctx context.Context) error { return n.admit(ctx, pod, node) })
+	}
 	return nil
 }
 

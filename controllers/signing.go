@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers/desired"
@@ -23,7 +24,10 @@ func (r *FlightServerReconciler) ensureSigningSecret(ctx context.Context, s *sco
 	if err != nil {
 		return err
 	}
-	if found && r.signingSecrets.is(s.key, verifiedSecret(m)) {
+	if s.fs.Spec.Auth == nil {
+		r.operatorKeys.forget(s.key)
+	}
+	if found && r.signingSecrets.is(s.key, verifiedSecret(m)) && (!insecure(s.fs) || r.operatorKeys.are(s.key, versionOf(m))) {
 		return nil
 	}
 	keys, live, err := r.signingKeys(ctx, key)
@@ -32,6 +36,7 @@ func (r *FlightServerReconciler) ensureSigningSecret(ctx context.Context, s *sco
 	}
 	if live != nil && len(keys) > 0 && isWhole(s.fs, live) {
 		r.signingSecrets.set(s.key, verifiedSecret(live))
+		r.keepKeys(ctx, s, versionOf(live), keys)
 		return nil
 	}
 	if len(keys) == 0 {
@@ -42,7 +47,21 @@ func (r *FlightServerReconciler) ensureSigningSecret(ctx context.Context, s *sco
 		return err
 	}
 	r.signingSecrets.set(s.key, verifiedConfigMap{version: after})
+	r.keepKeys(ctx, s, after, keys)
 	return nil
+}
+
+// keepKeys keeps the keys by which the operator shows the servers who it is, where it cannot show its certificate. Of keys that cannot be read, the ones
+// before stay, as they do in the servers.
+func (r *FlightServerReconciler) keepKeys(ctx context.Context, s *scope, v version, raw []byte) {
+	if !insecure(s.fs) {
+		return
+	}
+	keys, err := signing.Parse(raw)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "the newer signing keys are not used", "secret", desired.SigningSecretName(s.fs.Name))
+	}
+	r.operatorKeys.set(s.key, v, keys)
 }
 
 // signingKeys are what the Secret holds; it is nil if there is none.

@@ -87,6 +87,9 @@ var refused = []struct{ name, spec, field, message string }{
 
 	{"auth without methods", "tls: {operatorCA: {}}\nauth: {methods: {}}", "spec.auth.methods", "at least 1 properties"},
 	{"passwords in plain text", "auth: {methods: {basic: {secretRef: {name: a}}}}", "spec.auth", "credentials in plain text can be read by anybody on the way"},
+	{"passwords in plain text that nobody allows", "auth: {insecure: Refuse, methods: {basic: {secretRef: {name: a}}}}", "spec.auth", "spec.auth.insecure: Allow if that is meant"},
+	{"perhaps in plain text", "auth: {insecure: Maybe, methods: {basic: {secretRef: {name: a}}}}", "spec.auth.insecure", `supported values: "Refuse", "Allow"`},
+	{"certificates in plain text", "auth: {insecure: Allow, methods: {clientCertificate: {}}}", "spec.auth.methods.clientCertificate", "set spec.tls.clientCA"},
 	{"clients' certificates that nobody asks for", "tls: {operatorCA: {}}\nauth: {methods: {clientCertificate: {}}}", "spec.auth.methods.clientCertificate", "set spec.tls.clientCA"},
 	{"an issuer without encryption", "tls: {operatorCA: {}}\nauth: {methods: {jwt: [{issuer: 'http://sso.example.com', audiences: [a]}]}}", "spec.auth.methods.jwt[0].issuer", "a URL of the scheme https"},
 	{"tokens for everybody", "tls: {operatorCA: {}}\nauth: {methods: {jwt: [{issuer: 'https://sso.example.com', audiences: []}]}}", "spec.auth.methods.jwt[0].audiences", "at least 1 items"},
@@ -175,6 +178,7 @@ var accepted = []struct{ name, spec string }{
 	{"TLS from cert-manager", "tls: {certificate: {issuerRef: {name: corp, kind: ClusterIssuer, group: cert-manager.io}, duration: 24h, renewBefore: 8h, privateKey: {algorithm: RSA, size: 4096}, dnsNames: [flight.example.com], ipAddresses: ['2001:db8::7']}}"},
 	{"TLS from the operator", "tls: {operatorCA: {}}"},
 	{"auth of all kinds", "tls: {operatorCA: {}, clientCA: {secretRef: {name: a}}}\nauth: {methods: {basic: {secretRef: {name: a}}, bearer: {secretRef: {name: a}}, jwt: [{issuer: 'https://sso.example.com', audiences: [flight]}], serviceAccount: {audiences: [flight]}, clientCertificate: {}, anonymous: {}}, rules: [{subjects: [{group: a}], verbs: [get, action], actions: [Refresh], columns: [a], filter: 'a > 1'}], runningCalls: End}"},
+	{"auth in plain text, if that is meant", "auth: {insecure: Allow, methods: {basic: {secretRef: {name: a}}, bearer: {secretRef: {name: a}}, jwt: [{issuer: 'https://sso.example.com', audiences: [flight]}], serviceAccount: {audiences: [flight]}, anonymous: {}}}"},
 	{"connections that last an hour", "limits: {maxConnectionAge: 1h}"},
 }
 

@@ -60,7 +60,7 @@ func (c *Call) PeerIdentity() string {
 	return c.identity
 }
 
-// IsOperator is true where the operator calls, which its certificate proves (ServerOptions.TLSSource). It may ask by DoAction how the server
+// IsOperator is true where the operator calls, which its certificate proves (ServerOptions.TLSSource), or its token (ServerOptions.OperatorTokens). It may ask by DoAction how the server
 // fares, no more. The auth handler does not see it, but middleware does: one that authenticates is to let it pass. False on a nil Call.
 func (c *Call) IsOperator() bool { return c != nil && c.operator }
 

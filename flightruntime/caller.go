@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
@@ -17,28 +18,48 @@ type caller struct {
 	leaf     *x509.Certificate // verified; nil: none
 }
 
-// admitted finds out who calls, by what is in force now: the CA of a client's certificate may have been taken away since it connected. An error
+// admission is by what a server knows who calls, before any auth handler and middleware.
+type admission struct {
+	peers  *certs.Source   // nil where there is none
+	tokens *OperatorTokens // nil where there are none
+}
+
+// admit finds out who calls, by what is in force now: the CA of a client's certificate may have been taken away since it connected. An error
 // refuses the call.
-func admitted(ctx context.Context, peers *certs.Source, method Method) (caller, error) {
-	state, ok := tlsState(ctx)
-	if peers == nil {
-		if !ok || len(state.State.VerifiedChains) == 0 {
-			return caller{}, nil
+func (a admission) admit(ctx context.Context, method Method) (caller, error) {
+	who, err := a.who(ctx)
+	if err == nil && who.operator && method != MethodDoAction {
+		err = errOperatorMayNot
+	}
+	return who, err
+}
+
+func (a admission) who(ctx context.Context) (caller, error) {
+	state, encrypted := tlsState(ctx)
+	if a.peers != nil {
+		who, err := a.peers.Peer(state.State)
+		switch {
+		case err != nil:
+			return caller{}, Errorf(KindUnauthenticated, "%w", err)
+		case who.Operator:
+			return operator, nil
+		case who.Leaf != nil:
+			return known(who.Leaf), nil
 		}
-		return known(state.State.VerifiedChains[0][0]), nil
+		return caller{}, nil
 	}
-	who, err := peers.Peer(state.State)
 	switch {
-	case err != nil:
-		return caller{}, Errorf(KindUnauthenticated, "%w", err)
-	case who.Operator && method != MethodDoAction:
-		return operator, errOperatorMayNot
-	case who.Operator:
-		return operator, nil
-	case who.Leaf != nil:
-		return known(who.Leaf), nil
+	case encrypted && len(state.State.VerifiedChains) > 0:
+		return known(state.State.VerifiedChains[0][0]), nil
+	case encrypted || a.tokens == nil: // a token is for where a certificate cannot be shown
+		return caller{}, nil
 	}
-	return caller{}, nil
+	headers, _ := metadata.FromIncomingContext(ctx)
+	shown, err := a.tokens.Check(headers)
+	if shown {
+		return operator, nil
+	}
+	return caller{}, err
 }
 
 // operator is the operator as a caller.
@@ -47,8 +68,8 @@ var operator = caller{identity: certs.OperatorURI, operator: true}
 // known is a caller with a verified certificate.
 func known(leaf *x509.Certificate) caller { return caller{identity: identityOf(leaf), leaf: leaf} }
 
-// errOperatorMayNot keeps the operator's certificate from being worth more to a thief than it is to the operator.
-var errOperatorMayNot = Errorf(KindUnauthorized, "the operator's certificate is good for the actions %s and %s only", ActionHealthCheck, ActionStatus)
+// errOperatorMayNot keeps the operator's certificate, and its tokens, from being worth more to a thief than they are to the operator.
+var errOperatorMayNot = Errorf(KindUnauthorized, "the operator may run the actions %s and %s, and nothing else", ActionHealthCheck, ActionStatus)
 
 // mayAct refuses actions that are not the caller's to ask for.
 func mayAct(call *Call, action string) error {

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
-	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
 
@@ -40,7 +39,7 @@ type callGuard struct {
 	calls      *callCounter
 	log        *slog.Logger
 	observe    func(method string, err error, took time.Duration)
-	peers      *certs.Source // nil where there is none
+	admission  admission
 	auth       ServerAuthHandler
 	middleware []NamedServerMiddleware
 	stall      time.Duration
@@ -62,7 +61,7 @@ func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 
 func (g callGuard) run(ctx context.Context, fullMethod string, handle func(context.Context) error) error {
 	method, isFlight := strings.CutPrefix(fullMethod, flightMethods)
-	who, refused := admitted(ctx, g.peers, Method(method))
+	who, refused := g.admission.admit(ctx, Method(method))
 	if !isFlight {
 		if refused != nil {
 			return refused

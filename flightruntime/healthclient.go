@@ -12,8 +12,8 @@ type InvalidAnswerError struct{ Reason string }
 func (e *InvalidAnswerError) Error() string { return "invalid answer to HealthCheck: " + e.Reason }
 
 // HealthCheck asks a server how it fares. An error of the call carries a gRPC status; an answer that is not a Health is an *InvalidAnswerError.
-func (c *Client) HealthCheck(ctx context.Context) (*Health, error) {
-	for body, err := range c.DoAction(ctx, ActionHealthCheck, nil) {
+func (c *Client) HealthCheck(ctx context.Context, opts ...CallOption) (*Health, error) {
+	for body, err := range c.DoAction(ctx, ActionHealthCheck, nil, opts...) {
 		if err != nil {
 			return nil, err
 		}

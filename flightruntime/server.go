@@ -32,6 +32,8 @@ type ServerOptions struct {
 	// TLSSource, in place of TLS, is the same by files that are followed as they change; certs.Follow makes one. It also says of each call, by
 	// what is in force then, who the peer is and whether it is still to be let in.
 	TLSSource *certs.Source
+	// OperatorTokens are what the operator shows a server without TLS; nil: none is taken. They need neither Auth nor InsecureAuth.
+	OperatorTokens *OperatorTokens
 	// Auth, if set, authenticates callers by handshake and token.
 	Auth ServerAuthHandler
 	// Middleware follows each call, the first outermost.
@@ -171,7 +173,8 @@ func (o ServerOptions) takesCredentials() bool {
 
 func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
 	guard := callGuard{
-		calls: calls, log: o.Logger, observe: o.Observer, peers: o.TLSSource, auth: o.Auth, middleware: o.Middleware, stall: o.StallTimeout,
+		calls: calls, log: o.Logger, observe: o.Observer, admission: admission{o.TLSSource, o.OperatorTokens}, auth: o.Auth, middleware: o.Middleware,
+		stall: o.StallTimeout,
 	}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()),

@@ -1,7 +1,7 @@
 package v1alpha1
 
-// Auth is who callers are, and what they may do. It needs TLS: credentials in plain text can be read on the way, and the operator shows the servers by
-// its certificate who it is.
+// Auth is who callers are, and what they may do. It needs TLS, unless insecure allows otherwise: what is sent in plain text can be read on the way, passwords
+// and tokens too.
 type Auth struct {
 	// How callers show who they are; any number of ways at once.
 	Methods AuthMethods `json:"methods"`
@@ -13,7 +13,23 @@ type Auth struct {
 	// What becomes of the running calls of a caller who loses the right to them, Continue if left out.
 	// +optional
 	RunningCalls RunningCalls `json:"runningCalls,omitempty"`
+	// Whether passwords, tokens and data may travel in plain text where there is no spec.tls, Refuse if left out. Whoever reads the network can then use
+	// them: Allow is for where something else encrypts, such as a service mesh, and for trying things out.
+	// +optional
+	Insecure InsecureAuth `json:"insecure,omitempty"`
 }
+
+// InsecureAuth says whether there may be auth without TLS.
+// +kubebuilder:validation:Enum=Refuse;Allow
+type InsecureAuth string
+
+// Values of InsecureAuth.
+const (
+	// InsecureAuthRefuse: auth needs TLS.
+	InsecureAuthRefuse InsecureAuth = "Refuse"
+	// InsecureAuthAllow: credentials may travel in plain text.
+	InsecureAuthAllow InsecureAuth = "Allow"
+)
 
 // RunningCalls says what becomes of calls whose callers lose the right to them.
 // +kubebuilder:validation:Enum=Continue;End

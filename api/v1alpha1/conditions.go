@@ -112,6 +112,8 @@ const (
 	ReasonRotating = "Rotating"
 	// ReasonAuthLoaded: every ready server goes by what spec.auth names.
 	ReasonAuthLoaded = "AuthLoaded"
+	// ReasonAuthInsecure: the same, and credentials travel in plain text, as spec.auth.insecure allows.
+	ReasonAuthInsecure = "AuthInsecure"
 	// ReasonAuthSourceNotFound: a Secret, ConfigMap or key that spec.auth names does not exist.
 	ReasonAuthSourceNotFound = "AuthSourceNotFound"
 	// ReasonAuthInvalid: a server cannot read the users, tokens, keys or rules; those before stay in force.

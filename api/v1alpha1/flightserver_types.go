@@ -43,7 +43,7 @@ type FlightServerList struct {
 
 // FlightServerSpec is what is wanted. Nothing is filled in here by the operator: a field left out keeps following the operator's default.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.auth) || has(self.tls)",message="credentials in plain text can be read by anybody on the way, and servers know the operator by its certificate: set spec.tls",fieldPath=".auth"
+// +kubebuilder:validation:XValidation:rule="!has(self.auth) || has(self.tls) || (has(self.auth.insecure) && self.auth.insecure == 'Allow')",message="credentials in plain text can be read by anybody on the way: set spec.tls, or spec.auth.insecure: Allow if that is meant",fieldPath=".auth"
 // +kubebuilder:validation:XValidation:rule="!has(self.auth) || !has(self.auth.methods.clientCertificate) || (has(self.tls) && has(self.tls.clientCA))",message="clients show certificates only where they are asked: set spec.tls.clientCA",fieldPath=".auth.methods.clientCertificate"
 type FlightServerSpec struct {
 	// Number of servers. Each serves all datasets. If left out, the number is the Deployment's: 1, until an autoscaler or somebody else sets

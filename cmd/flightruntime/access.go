@@ -24,18 +24,20 @@ type access struct {
 	// dir is a folder of our own, for the cluster's keys, which package authn reads from a file.
 	dir string
 	log *slog.Logger
+	// plain is whether the server speaks plain text.
+	plain bool
 
 	// current is what is in force, nil without auth.
 	current atomic.Pointer[config.Auth]
 }
 
 // newAccess holds a configuration's auth against calls. close has to be called at the end.
-func newAccess(ctx context.Context, c *config.Config, service *datasets.Service, observe func(authn.Attempt), log *slog.Logger) (*access, error) {
+func newAccess(ctx context.Context, c *config.Config, service *datasets.Service, plain bool, observe func(authn.Attempt), log *slog.Logger) (*access, error) {
 	dir, err := os.MkdirTemp("", "flightruntime-keys-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the cluster's keys: %w", err)
 	}
-	a := &access{service: service, dir: dir, log: log}
+	a := &access{service: service, dir: dir, log: log, plain: plain}
 	if a.authenticator, err = authn.New(ctx, authn.Settings{}, authn.Options{Keys: service.Keys, Logger: log, Observer: observe}); err == nil {
 		err = a.load(c)
 	}
@@ -65,8 +67,14 @@ func (a *access) load(c *config.Config) error {
 		if policy, err = authz.Compile(authz.FromAPI(c.Auth.Rules)); err != nil {
 			return fmt.Errorf("auth: %w", err)
 		}
-		if settings, err = a.settings(c.Auth); err != nil {
-			return fmt.Errorf("auth: %w", err)
+		switch {
+		case a.plain && !c.Auth.AllowsInsecure():
+			a.log.Warn("the newer configuration has auth with TLS, and this process, which goes on in plain text, refuses all calls: start another")
+			settings.Own = []authn.Method{needsTLS{}}
+		default:
+			if settings, err = a.settings(c.Auth); err != nil {
+				return fmt.Errorf("auth: %w", err)
+			}
 		}
 	}
 	// Who is known only by the newer methods is held against the newer rules: with auth, the rules come first, without it, the methods go last.
@@ -79,6 +87,17 @@ func (a *access) load(c *config.Config) error {
 	a.service.SetPolicy(policy)
 	a.current.Store(c.Auth)
 	return nil
+}
+
+// needsTLS is the one method of a process that was started without TLS, and whose newer configuration has auth and TLS: until it is replaced, nobody is
+// to send credentials in plain text.
+type needsTLS struct{}
+
+func (needsTLS) Name() string { return "TLS" }
+
+func (needsTLS) Authenticate(context.Context, authn.Credentials) (*authn.Identity, error) {
+	return nil, flightruntime.Errorf(flightruntime.KindUnauthenticated, "this server speaks plain text, and its newer configuration wants credentials with TLS alone: "+
+		"connect by grpc+tls:// to the server that takes its place")
 }
 
 // missingFolder is a folder that there is not, of the files that auth goes by; empty if all are there. That a file is missing in one is no matter: it

@@ -1,16 +1,57 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"testing"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/authn"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
+
+// A process that speaks plain text, and whose newer configuration has auth with TLS, takes no credentials until another one takes its place.
+func TestAuthInPlainText(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	dir := t.TempDir()
+	auth := func(insecure v1alpha1.InsecureAuth) *config.Config {
+		return &config.Config{Auth: &config.Auth{Insecure: insecure, Bearer: &config.BearerAuth{Tokens: filepath.Join(dir, "tokens")}}}
+	}
+	for _, c := range []struct {
+		name  string
+		plain bool
+		after *config.Config
+		want  string
+	}{
+		{"with TLS", false, auth(""), authn.MethodBearer},
+		{"without", true, auth(""), "TLS"},
+		{"without, if that is meant", true, auth(v1alpha1.InsecureAuthAllow), authn.MethodBearer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := catalog.New(quiet)
+			t.Cleanup(files.Close)
+			service := datasets.New(files, func() int { return 0 })
+			a, err := newAccess(t.Context(), &config.Config{}, service, c.plain, func(authn.Attempt) {}, quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(a.close)
+			if err := a.load(c.after); err != nil {
+				t.Fatal(err)
+			}
+			if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != c.want {
+				t.Errorf("callers are asked by %+v, expected %s", methods, c.want)
+			}
+		})
+	}
+	if _, err := (needsTLS{}).Authenticate(t.Context(), authn.Credentials{}); !errors.Is(err, flightruntime.ErrUnauthenticated) {
+		t.Errorf("callers hear %v", err)
+	}
+}
 
 // A pod that was started before a method was specified has no folder with its files, and never will have: until it is replaced, the auth before holds.
 // Where there was none, nobody is let in.
@@ -36,7 +77,7 @@ func TestAuthByFilesThatWereNotMounted(t *testing.T) {
 			files := catalog.New(quiet)
 			t.Cleanup(files.Close)
 			service := datasets.New(files, func() int { return 0 })
-			a, err := newAccess(t.Context(), c.before, service, func(authn.Attempt) {}, quiet)
+			a, err := newAccess(t.Context(), c.before, service, false, func(authn.Attempt) {}, quiet)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -135,7 +135,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	rights, err := newAccess(background, first, service, metrics.observeAttempt, log)
+	rights, err := newAccess(background, first, service, tlsSource == nil, metrics.observeAttempt, log)
 	if err != nil {
 		return err
 	}
@@ -143,6 +143,8 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	service.SetAuth(rights.health)
 	server, err = flightruntime.NewServer(listen, service, flightruntime.ServerOptions{
 		TLSSource:        tlsSource,
+		OperatorTokens:   &flightruntime.OperatorTokens{Keys: service.Keys, Audience: first.Name},
+		InsecureAuth:     insecureAuth(first, log),
 		MaxMessageBytes:  int(first.Limits.MaxMessageBytes),
 		MaxStreams:       uint32(first.Limits.MaxStreams),
 		MaxCallDuration:  first.Limits.MaxCallDuration.Duration,
@@ -188,6 +190,17 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	err = group.Wait()
 	service.Close()
 	return err
+}
+
+// insecureAuth says whether credentials may come in plain text.
+func insecureAuth(c *config.Config, log *slog.Logger) flightruntime.InsecureAuth {
+	if c.Auth == nil || !c.Auth.AllowsInsecure() {
+		return flightruntime.RefuseInsecureAuth
+	}
+	if c.TLS == nil {
+		log.Warn("auth without TLS: passwords, tokens and data travel in plain text, and whoever reads the network can use them", "setting", "spec.auth.insecure: Allow")
+	}
+	return flightruntime.AllowInsecureAuth
 }
 
 // drain tells that no new calls are wanted, then lets the running ones end.

@@ -31,6 +31,9 @@ func classify(err error, address string, encrypted bool, timeout time.Duration) 
 		return classifyUnavailable(s.Message(), address, encrypted, timeout)
 	case codes.ResourceExhausted, codes.Canceled, codes.Aborted:
 		return v1alpha1.ReasonNotServing, fmt.Sprintf("the server at %s refused HealthCheck with %s: %s", address, s.Code(), s.Message())
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return v1alpha1.ReasonNotServing, fmt.Sprintf("the server at %s takes the operator for somebody else: %s; check that the container's log names no trouble with the signing keys or the operator's CA, "+
+			"that the clocks of the nodes agree, and that spec.image is a flightruntime of this release", address, s.Message())
 	case codes.Unimplemented:
 		return v1alpha1.ReasonInvalidAnswer, fmt.Sprintf("what listens at %s speaks gRPC and knows no HealthCheck action (%s); check that spec.image is a flightruntime, or built on it", address, s.Message())
 	default:

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime"
 )
 
 // Target is a server to probe.
@@ -36,6 +37,8 @@ type Settings struct {
 	Interval         time.Duration
 	Timeout          time.Duration
 	FailureThreshold int
+	// Tokens are what the operator shows servers that speak plain text; nil: nothing. They are shared: others are another pointer.
+	Tokens *flightruntime.OperatorTokens
 	// Wanted is what the servers should serve. One that serves something else is asked again soon.
 	Wanted Content
 }

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,12 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers/internal/flighttest"
 	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
+	"github.com/flight-operator/flight-operator/flightruntime/signing"
 )
 
 // presenter is a TLS server whose certificate changes.
@@ -164,6 +168,50 @@ func TestTroublesWithTLSAreToldApart(t *testing.T) {
 				t.Errorf("reason %q, message %q; expected %q, %q", r.Reason, r.Message, v1alpha1.ReasonHandshakeFailed, c.message)
 			}
 		})
+	}
+}
+
+// Where the operator cannot show its certificate, it shows a token; and it shows it to no server that speaks TLS.
+func TestTokensAreShownInPlainTextAlone(t *testing.T) {
+	keys := signing.Random()
+	tokens := &flightruntime.OperatorTokens{Keys: func() *signing.Keyring { return keys }, Audience: "data/taxi"}
+	asked := func(server *flighttest.Server) chan bool {
+		shown := make(chan bool, 1)
+		server.Admit(func(ctx context.Context) error {
+			headers, _ := metadata.FromIncomingContext(ctx)
+			operator, err := tokens.Check(headers)
+			select {
+			case shown <- operator:
+			default:
+			}
+			return err
+		})
+		return shown
+	}
+	plain, secret := flighttest.Start(t), startPresenter(t)
+	toPlain, toSecret := asked(plain), asked(secret.Server)
+	settings := slow
+	settings.Tokens = tokens
+	pool := startPool(t)
+	pool.Ensure(taxi, []probe.Target{target("a", plain.Address()), encrypted("b", secret.Address())}, settings)
+	for pod, c := range map[string]struct {
+		shown chan bool
+		want  bool
+	}{"a": {toPlain, true}, "b": {toSecret, false}} {
+		if r := await(t, pool, pod, "Serving", inState(v1alpha1.ServerServing)); r.Failures != 0 {
+			t.Errorf("%s: %+v", pod, r)
+		}
+		if got := <-c.shown; got != c.want {
+			t.Errorf("%s was shown a token: %v, want %v", pod, got, c.want)
+		}
+	}
+	// Of other keys, the server says so.
+	other := signing.Random()
+	settings.Tokens = &flightruntime.OperatorTokens{Keys: func() *signing.Keyring { return other }, Audience: "data/taxi"}
+	pool.Ensure(taxi, []probe.Target{target("a", plain.Address())}, settings)
+	r := await(t, pool, "a", "Unreachable", inState(v1alpha1.ServerUnreachable))
+	if r.Reason != v1alpha1.ReasonNotServing || !strings.Contains(r.Message, "takes the operator for somebody else: the operator's token") {
+		t.Errorf("%s: %s", r.Reason, r.Message)
 	}
 }
 

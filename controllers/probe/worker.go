@@ -124,7 +124,7 @@ func (w *worker) probe(ctx context.Context, address string, settings Settings) o
 	if w.isStale(o.begun, settings.Wanted.Fingerprint) {
 		w.disconnect()
 	}
-	health, err := w.ask(ctx, address)
+	health, err := w.ask(ctx, address, settings.Tokens)
 	o.took = time.Since(o.begun)
 	if err != nil {
 		// The next probe connects anew: a connection that failed would go on redialing by itself, and answer with its last error.
@@ -146,7 +146,7 @@ func (w *worker) isStale(now time.Time, wanted string) bool {
 	return now.Sub(w.connected) >= handshakeEvery || leaf == nil || wanted != "" && leaf.Fingerprint != wanted
 }
 
-func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health, error) {
+func (w *worker) ask(ctx context.Context, address string, tokens *flightruntime.OperatorTokens) (*flightruntime.Health, error) {
 	if w.client == nil {
 		// Pods are called directly, whatever proxy the operator's environment names.
 		scheme := "grpc://"
@@ -165,7 +165,15 @@ func (w *worker) ask(ctx context.Context, address string) (*flightruntime.Health
 		}
 		w.client, w.connected = client, time.Now()
 	}
-	health, err := w.client.HealthCheck(ctx)
+	var options []flightruntime.CallOption
+	if tokens != nil && w.tls == nil {
+		token, err := tokens.Show()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, token)
+	}
+	health, err := w.client.HealthCheck(ctx, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 type Auth struct {
 	// Problem is what is missing of that which spec.auth names; nil if all is there.
 	Problem *Problem
+	// Insecure is whether credentials travel in plain text.
+	Insecure bool
 	// Warnings are what is likely not meant.
 	Warnings []string
 }
@@ -42,6 +44,9 @@ func authReady(o *Observation) finding {
 		return isUnknown(v1alpha1.ReasonNotProbed, "no server is ready to be probed").inMotion()
 	case behind != nil:
 		return isFalse(v1alpha1.ReasonAuthPending, "waiting for %s to take up users, tokens and keys", some(behind)).inMotion()
+	case o.Auth.Insecure:
+		return isTrue(v1alpha1.ReasonAuthInsecure, "%s loaded the users, tokens and keys that are specified; passwords, tokens and data travel in plain text, "+
+			"as spec.auth.insecure allows: set spec.tls", count(len(ready), "server"))
 	default:
 		return isTrue(v1alpha1.ReasonAuthLoaded, "%s loaded the users, tokens and keys that are specified", count(len(ready), "server"))
 	}

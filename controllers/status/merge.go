@@ -56,7 +56,7 @@ var calm = []string{
 // Trouble tells whether a condition says that something is wrong.
 func Trouble(c metav1.Condition) bool {
 	switch {
-	case c.Type == v1alpha1.ConditionStalled:
+	case c.Type == v1alpha1.ConditionStalled, c.Reason == v1alpha1.ReasonAuthInsecure:
 		return true
 	case c.Type == v1alpha1.ConditionReconciling || c.Status == metav1.ConditionTrue:
 		return false

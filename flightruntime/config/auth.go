@@ -24,6 +24,8 @@ type Auth struct {
 	// Anonymous is set if callers are let in that show nothing.
 	Anonymous *v1alpha1.AnonymousAuth `json:"anonymous,omitempty"`
 	Rules     []v1alpha1.AuthRule     `json:"rules,omitempty"`
+	// Insecure lets credentials travel in plain text. Refuse is not rendered: servers from before there was Allow refuse a field that they do not know.
+	Insecure v1alpha1.InsecureAuth `json:"insecure,omitempty"`
 	// RunningCalls says what becomes of the calls of callers who lose the right to them.
 	RunningCalls v1alpha1.RunningCalls `json:"runningCalls"`
 }
@@ -206,6 +208,9 @@ func renderAuth(fs *v1alpha1.FlightServer, refs References) *Auth {
 		Rules:        wish.Rules,
 		RunningCalls: cmp.Or(wish.RunningCalls, v1alpha1.RunningCallsContinue),
 	}
+	if wish.Insecure == v1alpha1.InsecureAuthAllow {
+		a.Insecure = v1alpha1.InsecureAuthAllow
+	}
 	if m.Basic != nil {
 		a.Basic = &BasicAuth{Users: file(basicDir, usersKey), Groups: file(basicDir, groupsKey)}
 	}
@@ -242,6 +247,9 @@ func renderAuth(fs *v1alpha1.FlightServer, refs References) *Auth {
 	return a
 }
 
+// AllowsInsecure is true if credentials may travel in plain text.
+func (a *Auth) AllowsInsecure() bool { return a.Insecure == v1alpha1.InsecureAuthAllow }
+
 // validate tells what breaks a rule that can be told without compiling the rules. A nil Auth breaks none.
 func (a *Auth) validate(at *field.Path, tls *TLS) (errs field.ErrorList) {
 	if a == nil {
@@ -259,10 +267,10 @@ func (a *Auth) validate(at *field.Path, tls *TLS) (errs field.ErrorList) {
 	if a.Bearer != nil {
 		absolute(at.Child("bearer", "tokens"), a.Bearer.Tokens)
 	}
-	if tls == nil {
-		errs = append(errs, field.Required(field.NewPath("tls"), "credentials in plain text can be read by anybody on the way: auth needs TLS"))
+	if tls == nil && !a.AllowsInsecure() {
+		errs = append(errs, field.Required(field.NewPath("tls"), "credentials in plain text can be read by anybody on the way: auth needs TLS, or insecure: Allow if that is meant"))
 	}
-	if a.ClientCertificate != nil && tls != nil && tls.ClientCA == nil {
+	if a.ClientCertificate != nil && (tls == nil || tls.ClientCA == nil) {
 		errs = append(errs, field.Required(field.NewPath("tls", "clientCA"), "clients show certificates only where they are asked"))
 	}
 	return errs

@@ -71,7 +71,8 @@ func TestValidateAuth(t *testing.T) {
 		name, message string
 		spoil         func(*Config)
 	}{
-		{"plain text", "auth needs TLS", func(c *Config) { c.TLS = nil }},
+		{"plain text", "auth needs TLS, or insecure: Allow if that is meant", func(c *Config) { c.TLS, c.Auth.ClientCertificate = nil, nil }},
+		{"certificates in plain text", "clients show certificates only where they are asked", func(c *Config) { c.TLS, c.Auth.Insecure = nil, v1alpha1.InsecureAuthAllow }},
 		{"clients are not asked", "clients show certificates only where they are asked", func(c *Config) { c.TLS.ClientCA = nil }},
 		{"a relative path", "expected an absolute path", func(c *Config) { c.Auth.Bearer.Tokens = "tokens" }},
 	} {
@@ -82,6 +83,19 @@ func TestValidateAuth(t *testing.T) {
 				t.Errorf("expected %q, got %v", tt.message, errs)
 			}
 		})
+	}
+}
+
+func TestInsecureAuth(t *testing.T) {
+	fs := authorized()
+	fs.Spec.TLS, fs.Spec.Auth.Methods.ClientCertificate = nil, nil
+	for insecure, allowed := range map[v1alpha1.InsecureAuth]bool{"": false, v1alpha1.InsecureAuthRefuse: false, v1alpha1.InsecureAuthAllow: true} {
+		fs.Spec.Auth.Insecure = insecure
+		c, errs := Render(fs, present)
+		errs = append(errs, c.Validate()...)
+		if allowed != (len(errs) == 0) || allowed != c.Auth.AllowsInsecure() {
+			t.Errorf("%q: rendered with %v, allows %v", insecure, errs, c.Auth.AllowsInsecure())
+		}
 	}
 }
 

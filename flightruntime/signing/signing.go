@@ -16,10 +16,11 @@ type Purpose string
 
 // Values of Purpose.
 const (
-	Ticket  Purpose = "ticket"
-	Bearer  Purpose = "bearer"
-	Session Purpose = "session"
-	Login   Purpose = "login"
+	Ticket   Purpose = "ticket"
+	Bearer   Purpose = "bearer"
+	Session  Purpose = "session"
+	Login    Purpose = "login"
+	Operator Purpose = "operator"
 )
 
 const (

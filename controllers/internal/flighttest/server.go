@@ -3,6 +3,7 @@
 package flighttest
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"net"
@@ -29,6 +30,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	answer func() (body []byte, hang bool)
+	admit  func(context.Context) error // nil: everybody
 	calls  int
 }
 
@@ -100,6 +102,13 @@ func (s *Server) Calls() int {
 	return s.calls
 }
 
+// Admit makes the server refuse the calls that a function has an error for.
+func (s *Server) Admit(admit func(context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admit = admit
+}
+
 func (s *Server) set(answer func() ([]byte, bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,8 +122,13 @@ func (s *Server) DoAction(action *flight.Action, stream flight.FlightService_DoA
 	}
 	s.mu.Lock()
 	s.calls++
-	answer := s.answer
+	answer, admit := s.answer, s.admit
 	s.mu.Unlock()
+	if admit != nil {
+		if err := admit(stream.Context()); err != nil {
+			return err
+		}
+	}
 	body, hang := answer()
 	if hang {
 		select {
