@@ -1,14 +1,10 @@
 package authn
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"google.golang.org/grpc/metadata"
-
-	"github.com/flight-operator/flight-operator/flightruntime"
 )
 
 // BenchmarkIdentify is what finding out who calls costs by itself.
@@ -60,47 +56,4 @@ func BenchmarkIdentify(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkCall is a whole GetFlightInfo on loopback, by each way of showing who calls.
-func BenchmarkCall(b *testing.B) {
-	ec := newECKey(b, "ec")
-	settings := Settings{
-		Anonymous: true,
-		Basic:     &Basic{UsersFile: written(b, "users", htpasswd(b, "ada", "love:lace"))},
-		Bearer:    &Bearer{TokensFile: written(b, "tokens", "made-once,ada,analysts\n")},
-		JWT:       []JWT{{Issuer: "https://issuer.example", Audiences: []string{"flight"}, KeysFile: written(b, "jwks", keySetOf(b, ec))}},
-	}
-	asking := connected(b, served(b, made(b, settings, Options{}, time.Now), quiet{}, flightruntime.ServerOptions{}), flightruntime.ClientOptions{})
-	open := connected(b, served(b, made(b, Settings{}, Options{}, time.Now), quiet{}, flightruntime.ServerOptions{}), flightruntime.ClientOptions{})
-	login, err := asking.AuthenticateBasicToken(b.Context(), "ada", "love:lace")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, bench := range []struct {
-		name   string
-		client *flightruntime.Client
-		option flightruntime.CallOption
-	}{
-		{"not-asked", open, flightruntime.WithHeader("x-none", "x")},
-		{"anonymous", asking, flightruntime.WithHeader("x-none", "x")},
-		{"login", asking, login},
-		{"bearer", asking, bearerHeader("made-once")},
-		{"jwt", asking, bearerHeader(ec.sign(b, claimsOf(map[string]any{"exp": time.Now().Add(time.Hour).Unix()})))},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := bench.client.GetFlightInfo(b.Context(), flightruntime.DescriptorForPath("a"), bench.option); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-// quiet is a service that tells nobody of its calls.
-type quiet struct{ flightruntime.BaseService }
-
-func (quiet) GetFlightInfo(context.Context, *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {
-	return &flightruntime.FlightInfo{}, nil
 }
