@@ -45,14 +45,6 @@ type callGuard struct {
 	stall      time.Duration
 }
 
-func (g callGuard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	err = g.run(ctx, info.FullMethod, func(ctx context.Context) error {
-		resp, err = handler(ctx, req)
-		return err
-	})
-	return resp, err
-}
-
 func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	return g.run(stream.Context(), info.FullMethod, func(ctx context.Context) error {
 		return handler(srv, &callStream{ServerStream: stream, ctx: ctx, stall: g.stall})

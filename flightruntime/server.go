@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow/flight"
+	flightpb "github.com/apache/arrow-go/v18/arrow/flight/gen/flight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress calls; MaxMessageBytes holds for what comes out
@@ -122,8 +122,8 @@ func NewServer(location string, service Service, opts ServerOptions) (*Server, e
 	}
 	s := &Server{location: l, listener: listener, health: health.NewServer(), calls: &callCounter{}, ended: make(chan struct{})}
 	s.grpc = grpc.NewServer(opts.grpc(s.calls)...)
-	flight.RegisterFlightServiceServer(s.grpc, &adapter{service: service, handshake: opts.handshakes(), maxMessageBytes: opts.MaxMessageBytes})
-	healthpb.RegisterHealthServer(s.grpc, s.health)
+	flightpb.RegisterFlightServiceServer(lateReading{s.grpc}, &adapter{service: service, handshake: opts.handshakes(), maxMessageBytes: opts.MaxMessageBytes})
+	healthpb.RegisterHealthServer(lateReading{s.grpc}, s.health)
 	reflection.Register(s.grpc)
 	s.SetServing(true)
 	return s, nil
@@ -189,7 +189,6 @@ func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
 			Time: serverPing, Timeout: serverPingTimeout, MaxConnectionAge: o.MaxConnectionAge, // and no MaxConnectionAgeGrace: calls go on
 		}),
 		grpc.InTapHandle(boundCalls(o.MaxCallDuration)),
-		grpc.ChainUnaryInterceptor(guard.unary),
 		grpc.ChainStreamInterceptor(guard.stream),
 	}
 	switch {

@@ -63,7 +63,7 @@ func (b *basic) Authenticate(ctx context.Context, c Credentials) (*Identity, err
 	if !known {
 		hash = all.dummy
 	}
-	if good := matches(hash, c.Password); !good || !known {
+	if good := b.passwords.matches(hash, c.Password); !good || !known {
 		b.attempts.failed(c.Peer)
 		return nil, errWrong
 	}

@@ -15,10 +15,12 @@ const maxWaiting = 64
 type passwords struct {
 	slots   chan struct{}
 	waiting atomic.Int32
+	// matches is true if a hash is that of a password: the slow part.
+	matches func(hash []byte, password string) bool
 }
 
 func newPasswords() *passwords {
-	return &passwords{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	return &passwords{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), matches: matches}
 }
 
 // begin waits for a slot, which the caller has to give back by end. An error says that there will be none.

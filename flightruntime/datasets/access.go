@@ -135,9 +135,11 @@ func (p permit) refused() error {
 	if p.id == nil {
 		return errNobody
 	}
+	if !p.lists(p.dataset) { // nobody looks whether it is there: that takes longer if it is not
+		return p.notFound(p.dataset)
+	}
 	var absent *catalog.NotFoundError
-	_, err := p.service.catalog.Snapshot(p.dataset)
-	if !p.lists(p.dataset) || errors.As(err, &absent) {
+	if _, err := p.service.catalog.Snapshot(p.dataset); errors.As(err, &absent) {
 		return p.notFound(p.dataset)
 	}
 	what, rule := string(p.verb), string(p.verb)

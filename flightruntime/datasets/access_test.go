@@ -60,7 +60,7 @@ func asks(query string) *flightruntime.FlightDescriptor {
 func as(user string) flightruntime.CallOption { return flightruntime.WithHeader("x-user", user) }
 
 // policyOf compiles rules that must be right.
-func policyOf(t *testing.T, rules ...authz.Rule) *authz.Policy {
+func policyOf(t testing.TB, rules ...authz.Rule) *authz.Policy {
 	t.Helper()
 	p, err := authz.Compile(rules)
 	if err != nil {
@@ -207,7 +207,7 @@ func (s *served) results(action, body string, opts ...flightruntime.CallOption) 
 }
 
 // guarded serves trips, which may be overwritten, and trip5, under rules.
-func guarded(t *testing.T, middleware ...flightruntime.NamedServerMiddleware) *served {
+func guarded(t testing.TB, middleware ...flightruntime.NamedServerMiddleware) *served {
 	t.Helper()
 	sessions := flightruntime.NamedServerMiddleware{Name: "session", Factory: session.New(session.Settings{})}
 	s := serve(t, append(middleware, believing, sessions)...)

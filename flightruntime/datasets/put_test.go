@@ -27,7 +27,7 @@ func appendable(name, format, dir, path string) config.Dataset {
 }
 
 // put puts batches and waits for the receipt of each.
-func (s *served) put(t *testing.T, d *flightruntime.FlightDescriptor, batches ...arrow.RecordBatch) ([]receipt, error) {
+func (s *served) put(t testing.TB, d *flightruntime.FlightDescriptor, batches ...arrow.RecordBatch) ([]receipt, error) {
 	t.Helper()
 	schema := numbers().Schema()
 	if len(batches) > 0 {

@@ -32,7 +32,7 @@ type served struct {
 	rpc     flight.FlightServiceClient
 }
 
-func serve(t *testing.T, middleware ...flightruntime.NamedServerMiddleware) *served {
+func serve(t testing.TB, middleware ...flightruntime.NamedServerMiddleware) *served {
 	t.Helper()
 	c := catalog.New(slog.New(slog.DiscardHandler))
 	t.Cleanup(c.Close)
@@ -66,7 +66,7 @@ func serve(t *testing.T, middleware ...flightruntime.NamedServerMiddleware) *ser
 }
 
 // load gives the service a configuration and waits until its datasets are read.
-func (s *served) load(t *testing.T, raw string, datasets ...config.Dataset) (changed bool) {
+func (s *served) load(t testing.TB, raw string, datasets ...config.Dataset) (changed bool) {
 	t.Helper()
 	changed = s.Load(&config.Config{Limits: config.DefaultLimits(), Datasets: datasets}, []byte(raw))
 	if err := s.catalog.Attempted(t.Context()); err != nil {
