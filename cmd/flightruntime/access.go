@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -21,9 +21,7 @@ import (
 type access struct {
 	authenticator *authn.Authenticator
 	service       *datasets.Service
-	// dir is a folder of our own, for the cluster's keys, which package authn reads from a file.
-	dir string
-	log *slog.Logger
+	log           *slog.Logger
 	// plain is whether the server speaks plain text.
 	plain bool
 
@@ -31,25 +29,19 @@ type access struct {
 	current atomic.Pointer[config.Auth]
 }
 
-// newAccess holds a configuration's auth against calls. close has to be called at the end.
+// newAccess holds a configuration's auth against calls until ctx is done.
 func newAccess(ctx context.Context, c *config.Config, service *datasets.Service, plain bool, observe func(authn.Attempt), log *slog.Logger) (*access, error) {
-	dir, err := os.MkdirTemp("", "flightruntime-keys-")
+	authenticator, err := authn.New(ctx, authn.Settings{}, authn.Options{Keys: service.Keys, Logger: log, Observer: observe})
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the cluster's keys: %w", err)
+		return nil, err
 	}
-	a := &access{service: service, dir: dir, log: log, plain: plain}
-	if a.authenticator, err = authn.New(ctx, authn.Settings{}, authn.Options{Keys: service.Keys, Logger: log, Observer: observe}); err == nil {
-		err = a.load(c)
-	}
-	if err != nil {
-		a.close()
+	a := &access{authenticator: authenticator, service: service, log: log, plain: plain}
+	if err := a.load(c); err != nil {
 		return nil, err
 	}
 	go a.endCalls(ctx)
 	return a, nil
 }
-
-func (a *access) close() { _ = os.RemoveAll(a.dir) }
 
 // load makes the auth of a configuration hold from now on. An error leaves the one before in force.
 func (a *access) load(c *config.Config) error {
@@ -67,21 +59,19 @@ func (a *access) load(c *config.Config) error {
 		if policy, err = authz.Compile(authz.FromAPI(c.Auth.Rules)); err != nil {
 			return fmt.Errorf("auth: %w", err)
 		}
-		switch {
-		case a.plain && !c.Auth.AllowsInsecure():
+		settings = settingsOf(c.Auth)
+		if a.plain && !c.Auth.AllowsInsecure() {
 			a.log.Warn("the newer configuration has auth with TLS, and this process, which goes on in plain text, refuses all calls: start another")
-			settings.Own = []authn.Method{needsTLS{}}
-		default:
-			if settings, err = a.settings(c.Auth); err != nil {
-				return fmt.Errorf("auth: %w", err)
-			}
+			settings = authn.Settings{Own: []authn.Method{needsTLS{}}}
 		}
 	}
+	before := a.service.Policy()
 	// Who is known only by the newer methods is held against the newer rules: with auth, the rules come first, without it, the methods go last.
 	if c.Auth != nil {
 		a.service.SetPolicy(policy)
 	}
 	if err := a.authenticator.Set(settings); err != nil {
+		a.service.SetPolicy(before)
 		return fmt.Errorf("auth: %w", err)
 	}
 	a.service.SetPolicy(policy)
@@ -124,8 +114,8 @@ func missingFolder(c *config.Auth) string {
 	return ""
 }
 
-// settings are a configuration's methods, in the words of package authn.
-func (a *access) settings(c *config.Auth) (s authn.Settings, err error) {
+// settingsOf are a configuration's methods, in the words of package authn.
+func settingsOf(c *config.Auth) (s authn.Settings) {
 	s.Anonymous = c.Anonymous != nil
 	if b := c.Basic; b != nil {
 		s.Basic = &authn.Basic{UsersFile: b.Users, GroupsFile: b.Groups}
@@ -143,17 +133,14 @@ func (a *access) settings(c *config.Auth) (s authn.Settings, err error) {
 		if r := t.Review; r != nil {
 			s.ServiceAccount = &authn.ServiceAccount{Audiences: t.Audiences, Reviewer: &authn.APIServer{URL: r.Server, TokenFile: r.Token, CAFile: r.CA}}
 		} else {
-			file := filepath.Join(a.dir, "cluster.json")
-			if err := os.WriteFile(file, []byte(t.Keys), 0o600); err != nil {
-				return s, fmt.Errorf("write the cluster's keys: %w", err)
-			}
-			s.ServiceAccount = &authn.ServiceAccount{Offline: &authn.JWT{Issuer: t.Issuer, Audiences: t.Audiences, KeysFile: file, Algorithms: clusterAlgorithms}}
+			keys := cmp.Or(t.Keys, "{}") // none: they are not to be looked for elsewhere
+			s.ServiceAccount = &authn.ServiceAccount{Offline: &authn.JWT{Issuer: t.Issuer, Audiences: t.Audiences, Keys: keys, Algorithms: clusterAlgorithms}}
 		}
 	}
 	if t := c.ClientCertificate; t != nil {
 		s.ClientCertificate = &authn.ClientCertificate{UsernameFrom: authn.UsernameFrom(t.UsernameFrom), GroupsFrom: authn.GroupsFrom(t.GroupsFrom)}
 	}
-	return s, nil
+	return s
 }
 
 // clusterAlgorithms are those that Kubernetes signs tokens with.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
@@ -13,6 +14,34 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
+
+// Of a configuration whose auth is wrong, nothing comes into force.
+func TestAuthThatIsWrong(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	files := catalog.New(quiet)
+	t.Cleanup(files.Close)
+	service := datasets.New(files, func() int { return 0 })
+	a, err := newAccess(t.Context(), &config.Config{Auth: &config.Auth{Anonymous: &v1alpha1.AnonymousAuth{}}}, service, false, func(authn.Attempt) {}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := service.Policy()
+	for keys, want := range map[string]string{"": "auth method serviceAccount", "x": "expected a JSON Web Key Set"} {
+		wrong := &config.Auth{
+			ServiceAccount: &config.ServiceAccountAuth{Audiences: []string{"flight"}, Issuer: "https://kubernetes.default.svc", Keys: keys},
+			Rules:          []v1alpha1.AuthRule{{Subjects: []v1alpha1.AuthSubject{{User: "system:anonymous"}}, Verbs: []v1alpha1.AuthVerb{v1alpha1.VerbGet}}},
+		}
+		if err := a.load(&config.Config{Auth: wrong}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("keys %q: %v, want %q", keys, err, want)
+		}
+		if service.Policy() != before {
+			t.Errorf("keys %q: the newer rules are in force", keys)
+		}
+		if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != authn.MethodAnonymous {
+			t.Errorf("keys %q: callers are asked by %+v", keys, methods)
+		}
+	}
+}
 
 // A process that speaks plain text, and whose newer configuration has auth with TLS, takes no credentials until another one takes its place.
 func TestAuthInPlainText(t *testing.T) {
@@ -39,7 +68,6 @@ func TestAuthInPlainText(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(a.close)
 			if err := a.load(c.after); err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +109,6 @@ func TestAuthByFilesThatWereNotMounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(a.close)
 			if err := a.load(c.after); err != nil {
 				t.Fatal(err)
 			}

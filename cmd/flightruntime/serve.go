@@ -139,7 +139,6 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer rights.close()
 	service.SetAuth(rights.health)
 	server, err = flightruntime.NewServer(listen, service, flightruntime.ServerOptions{
 		TLSSource:        tlsSource,

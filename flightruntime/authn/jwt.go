@@ -18,11 +18,13 @@ import (
 
 // JWT is authentication by signed tokens of one issuer (RFC 7519), as those of OpenID Connect.
 type JWT struct {
-	// Issuer is the claim iss of its tokens. Where neither KeysFile nor KeysURL is set, it is also the https URL that its keys are discovered at
+	// Issuer is the claim iss of its tokens. Where none of Keys, KeysFile and KeysURL is set, it is also the https URL that its keys are discovered at
 	// (OpenID Connect Discovery).
 	Issuer string
 	// Audiences: a token has to be for one of them (aud). At least one.
 	Audiences []string
+	// Keys is the issuer's JSON Web Key Set itself.
+	Keys string
 	// KeysFile holds the issuer's JSON Web Key Set. It may be made later, and is followed as it changes.
 	KeysFile string
 	// KeysURL is where the key set is, for issuers without discovery: an https URL.
@@ -60,15 +62,19 @@ func (s JWT) check() error {
 		return errors.New("expected an issuer, the claim iss of its tokens")
 	case len(s.Audiences) == 0 || slices.Contains(s.Audiences, ""):
 		return errors.New("expected audiences, none of them empty: without, tokens for any other service would be good here")
-	case s.KeysFile != "" && s.KeysURL != "":
-		return errors.New("expected one of a file and a URL of the keys")
+	case s.KeysFile != "" && s.KeysURL != "", s.Keys != "" && s.KeysFile+s.KeysURL != "":
+		return errors.New("expected one of the keys, a file and a URL of them")
 	}
 	for _, a := range s.Algorithms {
 		if !slices.Contains(algorithms, jose.SignatureAlgorithm(a)) {
 			return fmt.Errorf("expected algorithms of %v, got %q", algorithms, a)
 		}
 	}
-	if s.KeysFile != "" {
+	switch {
+	case s.Keys != "":
+		_, err := parseKeySet([]byte(s.Keys))
+		return err
+	case s.KeysFile != "":
 		return nil
 	}
 	address := s.Issuer
@@ -108,7 +114,7 @@ type signer struct {
 
 var _ Revoker = (*issuer)(nil)
 
-// newIssuer makes the method of settings that check has let pass. keys is nil where they are in a file.
+// newIssuer makes the method of settings that check has let pass. keys is nil where they are in a file, or the settings have them.
 func newIssuer(name string, s JWT, keys keySource, now func() time.Time) *issuer {
 	i := &issuer{JWT: s, name: name, algorithms: algorithms, keys: keys, now: now}
 	if len(s.Algorithms) > 0 {
@@ -117,7 +123,11 @@ func newIssuer(name string, s JWT, keys keySource, now func() time.Time) *issuer
 			i.algorithms = append(i.algorithms, jose.SignatureAlgorithm(a))
 		}
 	}
-	if s.KeysFile != "" {
+	switch {
+	case s.Keys != "":
+		set, _ := parseKeySet([]byte(s.Keys)) // check has
+		i.keys = givenKeys{set}
+	case s.KeysFile != "":
 		i.keys = newFileKeys(s.KeysFile)
 	}
 	i.identify = i.byClaims

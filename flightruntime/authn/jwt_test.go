@@ -221,7 +221,11 @@ func TestJWTSettings(t *testing.T) {
 		"none":                   {func(j *JWT) { j.Algorithms = []string{"none"} }, `got "none"`},
 		"an issuer in the clear": {func(j *JWT) { j.Issuer = "http://issuer.example" }, `expected https://HOST/PATH, got "http://issuer.example"; or give a file of the keys`},
 		"keys in the clear":      {func(j *JWT) { j.KeysURL = "http://issuer.example/keys" }, `expected https://HOST/PATH`},
-		"both":                   {func(j *JWT) { j.KeysURL, j.KeysFile = "https://a", "/b" }, "expected one of a file and a URL"},
+		"both":                   {func(j *JWT) { j.KeysURL, j.KeysFile = "https://a", "/b" }, "expected one of the keys, a file and a URL"},
+		"keys, and a file":       {func(j *JWT) { j.Keys, j.KeysFile = keySetOf(t, newECKey(t, "k")), "/b" }, "expected one of the keys, a file and a URL"},
+		"keys, and a URL":        {func(j *JWT) { j.Keys, j.KeysURL = keySetOf(t, newECKey(t, "k")), "https://a" }, "expected one of the keys, a file and a URL"},
+		"keys, and no URL":       {func(j *JWT) { j.Issuer, j.Keys = "me", keySetOf(t, newECKey(t, "k")) }, ""},
+		"keys that are none":     {func(j *JWT) { j.Keys = "x" }, "expected a JSON Web Key Set"},
 		"a file, and no URL":     {func(j *JWT) { j.Issuer, j.KeysFile = "me", "/b" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,6 +241,32 @@ func TestJWTSettings(t *testing.T) {
 	if _, err := newAuthenticator(t.Context(), Settings{JWT: []JWT{j, j}}, Options{}, time.Now); err == nil || !strings.Contains(err.Error(), `issuer 1: the issuer "a" again`) {
 		t.Errorf("the same issuer twice: %v", err)
 	}
+}
+
+// Keys in the settings hold until other settings come; those that are none leave the settings before in force.
+func TestKeysInTheSettings(t *testing.T) {
+	first, second := newECKey(t, "a"), newECKey(t, "b")
+	settings := func(keys string) Settings {
+		return Settings{JWT: []JWT{{Issuer: "https://issuer.example", Audiences: []string{"flight"}, Keys: keys}}}
+	}
+	a := made(t, settings(keySetOf(t, first)), Options{}, newClock().Now)
+	check := func(good, gone signingKey) {
+		t.Helper()
+		id, err := identified(t, a, bearerOf(good.sign(t, claimsOf(nil))))
+		wantIdentity(t, id, err, MethodJWT, "ada", GroupAuthenticated)
+		if _, err := identified(t, a, bearerOf(gone.sign(t, claimsOf(nil)))); !errors.Is(err, errUnauthenticated) {
+			t.Errorf("the other key: %v", err)
+		}
+	}
+	check(first, second)
+	if err := a.Set(settings("x")); err == nil {
+		t.Error("no keys are keys")
+	}
+	check(first, second)
+	if err := a.Set(settings(keySetOf(t, second))); err != nil {
+		t.Fatal(err)
+	}
+	check(second, first)
 }
 
 func TestKeySets(t *testing.T) {

@@ -48,6 +48,19 @@ func (f fileKeys) current() *keySet {
 	return set
 }
 
+// givenKeys are keys that the settings have.
+type givenKeys struct{ set *keySet }
+
+func (g givenKeys) key(_ context.Context, id, algorithm string) (*jose.JSONWebKey, *keySet, error) {
+	if key := g.set.find(id, algorithm); key != nil {
+		return key, g.set, nil
+	}
+	return nil, nil, errUnknownKey
+}
+
+func (g givenKeys) current() *keySet { return g.set }
+func (givenKeys) trouble() string    { return "" }
+
 // Times of keys that are fetched. Defaults where they are 0.
 type keyTimes struct {
 	// refresh is how old keys may become before they are fetched again, while the old ones go on being used.

@@ -142,9 +142,9 @@ func newServiceAccount(s ServiceAccount, t tools) Method {
 	return i
 }
 
-// fetched are the keys of an issuer that are fetched; nil where they are in a file.
+// fetched are the keys of an issuer that are fetched; nil where they are in a file, or in the settings.
 func (t tools) fetched(j JWT) keySource {
-	if j.KeysFile != "" {
+	if j.Keys != "" || j.KeysFile != "" {
 		return nil
 	}
 	address := j.KeysURL
