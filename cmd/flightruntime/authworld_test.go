@@ -111,9 +111,9 @@ func (w *authWorld) startAll(t testing.TB) {
 	for kind, user := range users {
 		w.anonymous[kind] = w.start(t, "anonymous-"+user, func(c *config.Config) {
 			c.Auth.Anonymous = &v1alpha1.AnonymousAuth{}
-			for i, rule := range c.Auth.Rules {
-				if rule.Subjects[0].User == user {
-					c.Auth.Rules[i].Subjects = append(rule.Subjects, v1alpha1.AuthSubject{User: "system:anonymous"})
+			for i := range c.Auth.Rules {
+				if rule := &c.Auth.Rules[i]; rule.Subjects[0].User == user {
+					rule.Subjects = append(rule.Subjects, v1alpha1.AuthSubject{User: "system:anonymous"})
 				}
 			}
 		})
