@@ -18,14 +18,6 @@ import (
 // objectID names a Secret or ConfigMap of a FlightServer's namespace.
 type objectID struct{ kind, name string }
 
-// objectFacts are what one version of an object holds: the digest of each key, and who is in it.
-type objectFacts struct {
-	version version
-	digests map[string]string
-	// accounts are the users that its keys name, with the groups that these say; no password and no token.
-	accounts map[string][]string
-}
-
 // authFacts are what there is of that which spec.auth names.
 type authFacts struct {
 	objects map[objectID]objectFacts
@@ -83,11 +75,7 @@ func (m *materials) object(ctx context.Context, namespace string, id objectID, b
 		}
 		return objectFacts{version: versionOf(secret), digests: digests, accounts: accounts(secret.Data)}, nil
 	}
-	cm, changed, err := m.configMap(ctx, key, before.version)
-	if !changed || err != nil {
-		return before, err
-	}
-	return objectFacts{version: versionOf(cm), digests: digestsOf(cm)}, nil
+	return m.configMaps.facts(ctx, key, before)
 }
 
 // observeAuth puts together what was found of auth.

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,9 +22,9 @@ import (
 // materials finds what FlightServers name for TLS and auth. Contents come from the API server, whenever they changed; what is kept of them is what follows
 // from them, and no key.
 type materials struct {
-	cache   client.Reader
-	live    client.Reader
-	secrets *secretWatch
+	live       client.Reader
+	configMaps configMaps
+	secrets    *secretWatch
 
 	mu    sync.Mutex
 	known map[types.NamespacedName]material
@@ -60,7 +59,7 @@ type bundleFacts struct {
 }
 
 func newMaterials(cache, live client.Reader, secrets *secretWatch) *materials {
-	return &materials{cache: cache, live: live, secrets: secrets, known: map[types.NamespacedName]material{}}
+	return &materials{live: live, configMaps: configMaps{cache, live}, secrets: secrets, known: map[types.NamespacedName]material{}}
 }
 
 // load finds what a FlightServer has for TLS and auth.
@@ -203,7 +202,7 @@ func (m *materials) bundle(ctx context.Context, namespace string, ca *v1alpha1.C
 		}
 		data, found = secret.Data[item], versionOf(secret)
 	} else {
-		cm, changed, err := m.configMap(ctx, key, before.version)
+		cm, changed, err := m.configMaps.read(ctx, key, before.version)
 		if !changed || err != nil {
 			return before, err
 		}
@@ -228,24 +227,4 @@ func (m *materials) bundle(ctx context.Context, namespace string, ca *v1alpha1.C
 	}
 	facts.digest = certs.Digest(data)
 	return facts, nil
-}
-
-// configMap reads a ConfigMap if it is not of the version that is known. One that does not exist is empty.
-func (m *materials) configMap(ctx context.Context, key types.NamespacedName, known version) (cm *corev1.ConfigMap, changed bool, err error) {
-	cm = &corev1.ConfigMap{}
-	seen := metadataOf(kindConfigMap)
-	err = m.cache.Get(ctx, key, seen)
-	switch {
-	case apierrors.IsNotFound(err):
-		return cm, true, nil
-	case err != nil:
-		return cm, false, fmt.Errorf("look up ConfigMap %s: %w", key.Name, err)
-	case versionOf(seen) == known:
-		return cm, false, nil
-	}
-	err = m.live.Get(ctx, key, cm)
-	if client.IgnoreNotFound(err) != nil {
-		return cm, false, fmt.Errorf("read ConfigMap %s: %w", key.Name, err)
-	}
-	return cm, true, nil
 }

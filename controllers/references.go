@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,33 +16,16 @@ import (
 // references finds what FlightServers name. That objects exist comes from the cache, the contents of ConfigMaps from the API server,
 // whenever they changed; only their digests are kept.
 type references struct {
-	cache client.Reader
-	live  client.Reader
+	cache      client.Reader
+	configMaps configMaps
 
 	mu sync.Mutex
 	// known holds the ConfigMaps of each FlightServer by name.
-	known map[types.NamespacedName]map[string]knownConfigMap
-}
-
-// knownConfigMap is what is known of one version of a ConfigMap.
-type knownConfigMap struct {
-	version version
-	// digests of its keys
-	digests map[string]string
-}
-
-// version identifies one state of one object.
-type version struct {
-	uid             types.UID
-	resourceVersion string
-}
-
-func versionOf(o metav1.Object) version {
-	return version{uid: o.GetUID(), resourceVersion: o.GetResourceVersion()}
+	known map[types.NamespacedName]map[string]objectFacts
 }
 
 func newReferences(cache, live client.Reader) *references {
-	return &references{cache: cache, live: live, known: map[types.NamespacedName]map[string]knownConfigMap{}}
+	return &references{cache: cache, configMaps: configMaps{cache, live}, known: map[types.NamespacedName]map[string]objectFacts{}}
 }
 
 // load finds what a FlightServer names.
@@ -56,16 +37,15 @@ func (r *references) load(ctx context.Context, fs *v1alpha1.FlightServer) (confi
 		Claims:     make(map[string]bool, len(claims)),
 		Dirs:       config.PodDirs,
 	}
-	before, now := r.recall(key), make(map[string]knownConfigMap, len(configMaps))
+	before, now := r.recall(key), make(map[string]objectFacts, len(configMaps))
 	for _, name := range configMaps {
-		cm, err := r.configMap(ctx, types.NamespacedName{Namespace: fs.Namespace, Name: name}, before[name])
-		if apierrors.IsNotFound(err) {
-			continue
-		}
+		cm, err := r.configMaps.facts(ctx, types.NamespacedName{Namespace: fs.Namespace, Name: name}, before[name])
 		if err != nil {
 			return refs, err
 		}
-		now[name], refs.ConfigMaps[name] = cm, cm.digests
+		if cm.version != (version{}) {
+			now[name], refs.ConfigMaps[name] = cm, cm.digests
+		}
 	}
 	r.remember(key, now)
 	for _, name := range claims {
@@ -78,42 +58,14 @@ func (r *references) load(ctx context.Context, fs *v1alpha1.FlightServer) (confi
 	return refs, nil
 }
 
-// configMap gives the digests of a ConfigMap, read anew only if it is not as it was before.
-func (r *references) configMap(ctx context.Context, key types.NamespacedName, before knownConfigMap) (knownConfigMap, error) {
-	m := metadataOf("ConfigMap")
-	if err := r.cache.Get(ctx, key, m); err != nil {
-		return knownConfigMap{}, err
-	}
-	if versionOf(m) == before.version {
-		return before, nil
-	}
-	var cm corev1.ConfigMap
-	if err := r.live.Get(ctx, key, &cm); err != nil {
-		return knownConfigMap{}, fmt.Errorf("read ConfigMap %s: %w", key.Name, err)
-	}
-	return knownConfigMap{version: versionOf(&cm), digests: digestsOf(&cm)}, nil
-}
-
-// digestsOf are those of a ConfigMap's keys, of data and binaryData alike.
-func digestsOf(cm *corev1.ConfigMap) map[string]string {
-	digests := make(map[string]string, len(cm.Data)+len(cm.BinaryData))
-	for k, v := range cm.Data {
-		digests[k] = config.Digest([]byte(v))
-	}
-	for k, v := range cm.BinaryData {
-		digests[k] = config.Digest(v)
-	}
-	return digests
-}
-
-func (r *references) recall(key types.NamespacedName) map[string]knownConfigMap {
+func (r *references) recall(key types.NamespacedName) map[string]objectFacts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.known[key]
 }
 
 // remember takes over the map.
-func (r *references) remember(key types.NamespacedName, known map[string]knownConfigMap) {
+func (r *references) remember(key types.NamespacedName, known map[string]objectFacts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.known[key] = known
@@ -123,9 +75,4 @@ func (r *references) forget(key types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.known, key)
-}
-
-// metadataOf is an empty object of a core kind, to be filled from the cache of metadata.
-func metadataOf(kind string) *metav1.PartialObjectMetadata {
-	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: kind}}
 }

@@ -1,12 +1,9 @@
 package status_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
@@ -45,20 +42,7 @@ func TestAuthConditions(t *testing.T) {
 				o.Results = map[string]probe.Result{"a": c.a, "b": c.b}
 			})
 			got := status.Compute(seen, v1alpha1.FlightServerStatus{}, metav1.NewTime(now))
-			var conditions []string
-			for _, cond := range got.Conditions {
-				switch cond.Type {
-				case v1alpha1.ConditionAvailable, v1alpha1.ConditionDatasetsReady, v1alpha1.ConditionReachable:
-				default:
-					conditions = append(conditions, fmt.Sprintf("%s=%s %s", cond.Type, cond.Status, cond.Reason))
-				}
-			}
-			if diff := cmp.Diff(c.want, conditions); diff != "" {
-				t.Error(diff)
-			}
-			if auth := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionAuthReady); !strings.Contains(auth.Message, c.message) {
-				t.Errorf("message %q, expected %q in it", auth.Message, c.message)
-			}
+			wantConditions(t, got.Conditions, c.want, v1alpha1.ConditionAuthReady, c.message, ofDatasets...)
 			if diff := cmp.Diff(&v1alpha1.AuthStatus{Hash: "x", LoadedBy: c.loaded, Warnings: []string{"a warning"}}, got.Auth); diff != "" {
 				t.Error(diff)
 			}

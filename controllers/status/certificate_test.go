@@ -2,8 +2,6 @@ package status_test
 
 import (
 	"crypto/x509"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -181,20 +179,7 @@ func TestCertificateConditions(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := status.Compute(c.seen, v1alpha1.FlightServerStatus{}, metav1.NewTime(now))
-			var conditions []string
-			for _, cond := range got.Conditions {
-				switch cond.Type {
-				case v1alpha1.ConditionAvailable, v1alpha1.ConditionDatasetsReady, v1alpha1.ConditionReachable:
-				default:
-					conditions = append(conditions, fmt.Sprintf("%s=%s %s", cond.Type, cond.Status, cond.Reason))
-				}
-			}
-			if diff := cmp.Diff(c.want, conditions); diff != "" {
-				t.Error(diff)
-			}
-			if served := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionCertificateServed); !strings.Contains(served.Message, c.message) {
-				t.Errorf("message %q, expected %q in it", served.Message, c.message)
-			}
+			wantConditions(t, got.Conditions, c.want, v1alpha1.ConditionCertificateServed, c.message, ofDatasets...)
 			if got.Certificate.ServedBy != c.served || got.Certificate.SecretName != "tls" {
 				t.Errorf("certificate %+v, expected to be served by %s", got.Certificate, c.served)
 			}

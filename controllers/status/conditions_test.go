@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -303,19 +302,7 @@ func TestConditions(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conditions := status.Conditions(c.seen, status.Datasets(c.seen), now)
-			var got []string
-			for _, cond := range conditions {
-				got = append(got, fmt.Sprintf("%s=%s %s", cond.Type, cond.Status, cond.Reason))
-				if cond.ObservedGeneration != 7 || cond.Message == "" {
-					t.Errorf("condition %s without its generation or a message: %+v", cond.Type, cond)
-				}
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Error(diff)
-			}
-			if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); !strings.Contains(ready.Message, c.message) {
-				t.Errorf("message %q, expected %q in it", ready.Message, c.message)
-			}
+			wantConditions(t, conditions, c.want, v1alpha1.ConditionReady, c.message)
 		})
 	}
 }
