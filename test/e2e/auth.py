@@ -1,4 +1,4 @@
-"""auth.py LOCATION NAME CA_FILE: commands come on standard input, one a line, as JSON; the answer to each is a line of JSON.
+"""auth.py LOCATION NAME [CA_FILE]: commands come on standard input, one a line, as JSON; the answer to each is a line of JSON.
 
 {"as": "basic", "user": ..., "password": ...} | {"as": "bearer", "token": ...} | {"as": "nobody"} with "read": DATASET; a "token" that a login gave
 is part of the answer, and may be shown again."""
@@ -8,12 +8,14 @@ import sys
 import pyarrow.flight as flight
 
 location, name = sys.argv[1:3]
-with open(sys.argv[3], "rb") as f:
-    roots = f.read()
+tls = {}
+if len(sys.argv) > 3:
+    with open(sys.argv[3], "rb") as f:
+        tls = {"tls_root_certs": f.read(), "override_hostname": name}
 
 
 def answer(command):
-    client = flight.connect(location, tls_root_certs=roots, override_hostname=name, generic_options=[("grpc.use_local_subchannel_pool", 1)])
+    client = flight.connect(location, **tls, generic_options=[("grpc.use_local_subchannel_pool", 1)])
     headers, out = [], {}
     try:
         if command["as"] == "basic":

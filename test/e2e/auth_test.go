@@ -67,8 +67,12 @@ type answered struct {
 
 func startCaller(t *testing.T, s server) *caller {
 	t.Helper()
-	location := strings.Replace(s.location(t), "grpc://", "grpc+tls://", 1)
-	cmd := exec.CommandContext(t.Context(), "hack/pyarrow", "test/e2e/auth.py", location, s.host(), s.caFile(t).path)
+	location, ca := s.location(t), []string(nil)
+	if s.get(t).Spec.TLS != nil {
+		location = strings.Replace(location, "grpc://", "grpc+tls://", 1)
+		ca = []string{s.caFile(t).path}
+	}
+	cmd := exec.CommandContext(t.Context(), "hack/pyarrow", append([]string{"test/e2e/auth.py", location, s.host()}, ca...)...)
 	cmd.Dir = repository
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -270,4 +274,46 @@ func accountToken(t *testing.T, ns, name, audience string) string {
 		t.Fatal(err)
 	}
 	return request.Status.Token
+}
+
+// insecureServer has a user, and no TLS.
+const insecureServer = `
+apiVersion: flightoperator.dev/v1alpha1
+kind: FlightServer
+metadata: {name: %[2]s, namespace: %[1]s}
+spec:
+  auth:
+    insecure: Allow
+    methods: {basic: {secretRef: {name: users}}}
+    rules: [{subjects: [{user: ada}], verbs: [list, get]}]
+  datasets:
+  - {name: numbers, format: CSV, source: {inline: {data: "a\n1\n"}}}
+`
+
+// testInsecureAuth has the operator and a user ask a server without TLS, which knows both of them.
+func testInsecureAuth(t *testing.T) {
+	s := server{namespace(t, "e2e-insecure"), "plain"}
+	evidence.watch(t, s.namespace)
+	hash, err := bcrypt.GenerateFromPassword([]byte("love:lace"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, fmt.Sprintf("{apiVersion: v1, kind: Secret, metadata: {namespace: %s, name: users}, stringData: {users: %q}}", s.namespace, "ada:"+string(hash)))
+	apply(t, fmt.Sprintf(insecureServer, s.namespace, s.name))
+	s.ready(t)
+	// Its answer to the operator, and to nobody else, tells of the datasets.
+	if status := s.get(t).Status; len(status.Datasets) != 1 || status.Datasets[0].Rows == nil || *status.Datasets[0].Rows != 1 {
+		t.Errorf("the datasets are %+v", status.Datasets)
+	}
+	if a := s.get(t).Status.Auth; a == nil || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "plain text") {
+		t.Errorf("status.auth is %+v", a)
+	}
+	c := startCaller(t, s)
+	ada := c.ask(t, asked{As: "basic", User: "ada", Password: "love:lace", Read: "numbers"})
+	if want := map[string][]any{"a": {1.0}}; !reflect.DeepEqual(ada.Read, want) {
+		t.Errorf("got %+v, expected %v", ada, want)
+	}
+	if a := c.ask(t, asked{As: "nobody", Read: "numbers"}); a.Failed != "FlightUnauthenticatedError" {
+		t.Errorf("nobody: got %+v", a)
+	}
 }

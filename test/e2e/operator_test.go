@@ -51,6 +51,7 @@ func TestKustomize(t *testing.T) {
 		{"cert-manager", testCertManager},
 		{"The operator's CA", testOperatorCA},
 		{"Auth", testAuth},
+		{"Auth without TLS", testInsecureAuth},
 		{"No key in sight", testNoKeyInSight},
 		{"Namespaces", testNamespaces},
 		{"Delete", testDelete},
