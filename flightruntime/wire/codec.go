@@ -21,6 +21,7 @@ type codec struct{ encoding.CodecV2 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if f, ok := v.(*frame); ok {
+		f.taken = true
 		return f.buffers, nil
 	}
 	return c.CodecV2.Marshal(v)

@@ -1,16 +1,58 @@
 package wire
 
 import (
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	flatbuffers "github.com/google/flatbuffers/go"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/flight-operator/flight-operator/flightruntime/wire/conn"
 )
 
-// frame is one FlightData message in its encoded form.
+// frame is one FlightData message in its encoded form. It has a reference to each of its buffers, which send gives away.
 type frame struct {
 	buffers mem.BufferSlice
-	size    int // of all buffers, in bytes
+	size    int  // of all buffers, in bytes
+	taken   bool // whether grpc-go has got the buffers, which it then frees
+}
+
+// referMin is the size from which a message is worth being written by reference. conn decides of its buffers.
+const referMin = 4 << 10
+
+// send sends the frame. On a connection that can do so, those of a large message are written as they are, and freed when they have left.
+// Otherwise grpc-go copies them, and forgets those of a call whose connection has broken: what has to be freed is copied here in time.
+func (f *frame) send(stream MessageSender, c *conn.Conn) error {
+	if c != nil && f.size >= referMin {
+		kept := f.buffers
+		kept.Ref() // grpc-go reads them if it compresses the message, even when the connection has ended
+		defer kept.Free()
+		f.buffers = c.Announce(f.buffers)
+	} else {
+		f.own()
+	}
+	err := stream.SendMsg(f)
+	if !f.taken {
+		f.buffers.Free()
+	}
+	return err
+}
+
+// own copies those buffers that somebody waits for to be freed.
+func (f *frame) own() {
+	owned := f.buffers
+	for i, b := range f.buffers {
+		if _, ok := b.(mem.SliceBuffer); ok {
+			continue
+		}
+		if &owned[0] == &f.buffers[0] {
+			owned = slices.Clone(owned)
+		}
+		owned[i] = mem.SliceBuffer(slices.Clone(b.ReadOnlyData()))
+		b.Free()
+	}
+	f.buffers = owned
 }
 
 // envelope is what a message carries besides an IPC payload.

@@ -9,9 +9,12 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/flight-operator/flight-operator/flightruntime/wire/conn"
 )
 
 // TargetMessageBytes is the size near which batches are cut: clients in Go and Rust take at most 4 MiB a message by default, and from
@@ -86,7 +89,7 @@ func NewExchangeWriter(stream MessageSender, maxMessageBytes int, opts ...Writer
 
 func newWriter(stream MessageSender, maxMessageBytes int, opts []WriterOption) *Writer {
 	w := &Writer{
-		out: &payloadSender{stream: stream, limit: maxMessageBytes, version: ipc.MetadataV5},
+		out: &payloadSender{stream: stream, conn: connOf(stream), limit: maxMessageBytes, version: ipc.MetadataV5},
 		// Half the limit leaves room for the message's metadata and for paddings.
 		target: int64(min(TargetMessageBytes, maxMessageBytes/2)),
 	}
@@ -241,6 +244,7 @@ func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
 // payloadSender is the ipc.PayloadWriter that sends each payload as one message.
 type payloadSender struct {
 	stream  MessageSender
+	conn    *conn.Conn // what the stream goes by, if that takes buffers by reference; or nil
 	limit   int
 	version ipc.MetadataVersion
 	// next is what goes with the next message: the descriptor with any, app_metadata with one of rows, or alone.
@@ -282,9 +286,19 @@ func (s *payloadSender) sendAlone() error { return s.send(s.next.frame()) }
 
 func (s *payloadSender) send(f *frame) error {
 	if f.size > s.limit {
+		f.buffers.Free()
 		return status.Error(codes.ResourceExhausted, fmt.Sprintf(
 			"a message of %d bytes exceeds the limit of %d: a single row, dictionary, schema or app_metadata are that large; raise limits.maxMessageBytes", f.size, s.limit))
 	}
 	s.next.descriptor = nil
-	return s.stream.SendMsg(f)
+	return f.send(s.stream, s.conn)
+}
+
+// connOf is the connection that a server's stream goes by; nil on a client, and where the connection is an ordinary one. On a client that is used
+// within a server's call, the context may tell of the server's connection.
+func connOf(stream MessageSender) *conn.Conn {
+	if s, ok := stream.(grpc.ServerStream); ok {
+		return conn.Of(s.Context())
+	}
+	return nil
 }

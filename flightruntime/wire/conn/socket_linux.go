@@ -1,0 +1,247 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"google.golang.org/grpc/mem"
+)
+
+// socketOf is the socket below a connection, if it is a plain one.
+func socketOf(c net.Conn) syscall.RawConn {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return nil
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// newVector is what writes to a connection.
+func newVector(c net.Conn) sink {
+	if raw := socketOf(c); raw != nil {
+		return vector{raw}
+	}
+	return buffers{c}
+}
+
+// vector writes to a socket with writev(2).
+type vector struct{ socket syscall.RawConn }
+
+func (v vector) write(pieces [][]byte, faults bool) error {
+	w := vectorWrites.Get().(*vectorWrite)
+	defer vectorWrites.Put(w)
+	defer clear(w.iov[:])
+	w.faults = faults
+	for first := 0; len(pieces) > 0; {
+		n, err := w.once(v.socket, pieces, first)
+		if err != nil {
+			return err
+		}
+		for n += first; len(pieces) > 0 && n >= len(pieces[0]); pieces = pieces[1:] {
+			n -= len(pieces[0])
+		}
+		first = n
+	}
+	return nil
+}
+
+// vectorWrite is one call of writev.
+type vectorWrite struct {
+	iov    [256]syscall.Iovec
+	count  int
+	faults bool
+	n      int
+	errno  syscall.Errno
+	call   func(fd uintptr) bool // for RawConn.Write
+}
+
+var vectorWrites = sync.Pool{New: func() any {
+	w := &vectorWrite{}
+	w.call = w.writev
+	return w
+}}
+
+// once writes some of the pieces, from a byte of the first on, and tells how many bytes.
+func (w *vectorWrite) once(socket syscall.RawConn, pieces [][]byte, first int) (int, error) {
+	w.count = min(len(pieces), len(w.iov))
+	for i, p := range pieces[:w.count] {
+		if i == 0 {
+			p = p[first:]
+		}
+		w.iov[i].Base = &p[0]
+		w.iov[i].SetLen(len(p))
+	}
+	if err := socket.Write(w.call); err != nil {
+		return 0, err
+	}
+	switch w.errno {
+	case 0:
+		return w.n, nil
+	case syscall.EINTR:
+		return 0, nil
+	default:
+		return 0, os.NewSyscallError("writev", w.errno)
+	}
+}
+
+// writev is false where the socket has no room. The socket does not block and takes no more than its buffer has room for, so that Go's scheduler need
+// not know of the call, unless the memory has to come from a disk.
+func (w *vectorWrite) writev(fd uintptr) bool {
+	var n uintptr
+	if w.faults {
+		n, _, w.errno = syscall.Syscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.iov[0])), uintptr(w.count))
+	} else {
+		n, _, w.errno = syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.iov[0])), uintptr(w.count))
+	}
+	w.n = int(n)
+	return w.errno != syscall.EAGAIN
+}
+
+// socketReader reads from a socket without waiting, or waits without reading.
+type socketReader struct {
+	socket    syscall.RawConn
+	impatient bool // what try is for; of the goroutine that reads
+
+	// Of one call; they are here because functions given to RawConn.Read escape.
+	into []byte
+	size int
+	pool mem.BufferPool
+	got  *[]byte
+	n    int
+	err  error
+	once func(fd uintptr) bool
+	peek func(fd uintptr) bool
+	fill func(fd uintptr) bool
+}
+
+func newSocketReader(c net.Conn) *socketReader {
+	raw := socketOf(c)
+	if raw == nil {
+		return nil
+	}
+	r := &socketReader{socket: raw}
+	r.once, r.peek, r.fill = r.readOnce, r.peekOne, r.readPooled
+	return r
+}
+
+func (r *socketReader) readOnce(fd uintptr) bool {
+	r.n, r.err = ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), r.into) })
+	return true
+}
+
+func (r *socketReader) peekOne(fd uintptr) bool {
+	var one [1]byte
+	_, _, r.err = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
+	return r.err != syscall.EAGAIN && r.err != syscall.EINTR
+}
+
+func (r *socketReader) readPooled(fd uintptr) bool {
+	r.got = r.pool.Get(r.size)
+	r.n, r.err = ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), *r.got) })
+	if r.err == nil && r.n > 0 {
+		return true
+	}
+	r.pool.Put(r.got)
+	r.got = nil
+	return r.err != syscall.EAGAIN
+}
+
+func ignoringEINTR(f func() (int, error)) (int, error) {
+	for {
+		if n, err := f(); err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+// errNothing says that a read would have to wait. crypto/tls goes on after errors that are temporary.
+var errNothing net.Error = nothing{}
+
+type nothing struct{}
+
+func (nothing) Error() string   { return "there is nothing to read" }
+func (nothing) Timeout() bool   { return true }
+func (nothing) Temporary() bool { return true }
+
+// try reads what is there, or else fails with errNothing.
+func (r *socketReader) try(p []byte) (int, error) {
+	r.into = p
+	err := r.socket.Read(r.once)
+	r.into = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case r.err == syscall.EAGAIN:
+		return 0, errNothing
+	case r.err != nil:
+		return 0, os.NewSyscallError("read", r.err)
+	case r.n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return r.n, nil
+}
+
+// wait returns when there is something to read, or the connection has ended.
+func (r *socketReader) wait() error {
+	return r.socket.Read(r.peek)
+}
+
+// plainReadiness reads from a socket.
+type plainReadiness struct{ *socketReader }
+
+func newReadiness(c net.Conn) readiness {
+	if r := newSocketReader(c); r != nil {
+		return plainReadiness{r}
+	}
+	return blocking{}
+}
+
+func (r plainReadiness) read(_ net.Conn, size int, pool mem.BufferPool) (*[]byte, int, error) {
+	r.size, r.pool = size, pool
+	err := r.socket.Read(r.fill)
+	buffer, n := r.got, r.n
+	r.got, r.pool = nil, nil
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case r.err != nil:
+		return nil, 0, os.NewSyscallError("read", r.err)
+	case buffer == nil:
+		return nil, 0, io.EOF
+	}
+	return buffer, n, nil
+}
+
+// tlsReadiness reads from TLS on a socket.
+type tlsReadiness struct{ *socketReader }
+
+func newTLSReadiness(g *gather) readiness {
+	if g.reading == nil {
+		return blocking{}
+	}
+	return tlsReadiness{g.reading}
+}
+
+func (r tlsReadiness) read(tls net.Conn, size int, pool mem.BufferPool) (*[]byte, int, error) {
+	r.impatient = true
+	defer func() { r.impatient = false }()
+	for {
+		buffer, n, err := blocking{}.read(tls, size, pool)
+		if n > 0 || !errors.Is(err, errNothing) {
+			return buffer, n, err
+		}
+		if err := r.wait(); err != nil {
+			return nil, 0, err
+		}
+	}
+}
