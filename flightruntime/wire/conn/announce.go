@@ -56,11 +56,7 @@ func (s *announcements) take(p []byte) (a *announcement, from int) {
 		if len(s.next) == 0 {
 			return nil, 0
 		}
-		a = s.next[&p[0]]
-		for a != nil && len(p) > len(a.data)-a.at {
-			a = a.twin
-		}
-		if a == nil {
+		if a = s.longest(&p[0]); a == nil || len(p) > len(a.data)-a.at {
 			return nil, 0
 		}
 		s.unlink(a)
@@ -75,6 +71,17 @@ func (s *announcements) take(p []byte) (a *announcement, from int) {
 		s.current = nil
 	}
 	return a, from
+}
+
+// longest is the announcement of which most is to come, of those that go on at a byte: what another one ends before is of this one.
+func (s *announcements) longest(at *byte) *announcement {
+	longest := s.next[at]
+	for a := longest; a != nil; a = a.twin {
+		if len(a.data)-a.at > len(longest.data)-longest.at {
+			longest = a
+		}
+	}
+	return longest
 }
 
 // remove forgets an announcement.

@@ -35,7 +35,7 @@ type Conn struct {
 	net.Conn          // what is read from, and closed: the socket, or TLS on it
 	out      sink     // what the queue is written to
 	remote   net.Addr // of this connection alone; see Of
-	in       incoming
+	in       *incoming
 	ready    readiness
 
 	mu        sync.Mutex
@@ -71,8 +71,7 @@ type sink interface {
 }
 
 func newConn(c net.Conn, out sink, ready readiness) *Conn {
-	w := &Conn{Conn: c, out: out, remote: uniqueAddr(c.RemoteAddr()), in: incoming{skip: len(preface)}, ready: ready}
-	w.in.maxFrame.Store(minMaxFrame)
+	w := &Conn{Conn: c, out: out, remote: uniqueAddr(c.RemoteAddr()), in: newIncoming(), ready: ready}
 	w.room.L = &w.mu
 	return w
 }

@@ -91,6 +91,12 @@ type incoming struct {
 	maxFrame atomic.Int32
 }
 
+func newIncoming() *incoming {
+	i := &incoming{skip: len(preface)}
+	i.maxFrame.Store(minMaxFrame)
+	return i
+}
+
 func (i *incoming) follow(p []byte) {
 	for len(p) > 0 {
 		switch {
