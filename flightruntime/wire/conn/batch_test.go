@@ -81,7 +81,7 @@ func unwritten(t *testing.T) (c *Conn, sent func() []byte) {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
 	k := &kept{}
-	c = newConn(ours, k, blocking{})
+	c = newConn(ours, ours, k, blocking{})
 	c.scheduled = true // so that nobody else is
 	return c, func() []byte {
 		c.mu.Lock()
@@ -124,7 +124,7 @@ func TestWhatLiesTogetherIsOnePiece(t *testing.T) {
 func TestAnIdleConnectionHoldsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		c := newConn(ours, &kept{}, blocking{})
+		c := newConn(ours, ours, &kept{}, blocking{})
 		for range 100 {
 			if _, err := c.Write(frame(typeData, 0, 1, make([]byte, 16384))); err != nil {
 				t.Fatal(err)

@@ -32,7 +32,8 @@ const (
 // later Write, and ends the connection. It holds no buffers while it is idle. It is safe for use by several goroutines, as net.Conn asks, but
 // Read by one at a time.
 type Conn struct {
-	net.Conn          // what is read from, and closed: the socket, or TLS on it
+	net.Conn // what is read from: the socket, or TLS on it
+	socket   net.Conn
 	out      sink     // what the queue is written to
 	remote   net.Addr // of this connection alone; see Of
 	in       *incoming
@@ -70,8 +71,8 @@ type sink interface {
 	write(pieces [][]byte, faults bool) error
 }
 
-func newConn(c net.Conn, out sink, ready readiness) *Conn {
-	w := &Conn{Conn: c, out: out, remote: uniqueAddr(c.RemoteAddr()), in: newIncoming(), ready: ready}
+func newConn(c, socket net.Conn, out sink, ready readiness) *Conn {
+	w := &Conn{Conn: c, socket: socket, out: out, remote: uniqueAddr(c.RemoteAddr()), in: newIncoming(), ready: ready}
 	w.room.L = &w.mu
 	return w
 }
@@ -271,9 +272,14 @@ func (c *Conn) end() {
 		c.queue = nil
 	}
 	c.wake()
+	broken := c.err != nil
 	c.unlocked(func() {
 		released.Free()
-		c.Conn.Close()
+		if broken {
+			c.socket.Close() // TLS would wait to say that it closes
+		} else {
+			c.Conn.Close()
+		}
 	})
 }
 

@@ -20,7 +20,8 @@ func TLS(config *tls.Config) credentials.TransportCredentials {
 type plain struct{}
 
 func (plain) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return newConn(socket, newVector(socket), newReadiness(socket)), nil, nil
+	tune(socket)
+	return newConn(socket, socket, newVector(socket), newReadiness(socket)), nil, nil
 }
 
 func (plain) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -41,12 +42,13 @@ type secure struct {
 }
 
 func (s secure) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	tune(socket)
 	under := newGather(socket)
 	c, info, err := s.TransportCredentials.ServerHandshake(under)
 	if err != nil {
 		return nil, nil, err
 	}
-	return newConn(c, &encrypter{tls: c, under: under}, newTLSReadiness(under)), info, nil
+	return newConn(c, socket, &encrypter{tls: c, under: under}, newTLSReadiness(under)), info, nil
 }
 
 func (s secure) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {

@@ -7,8 +7,10 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/mem"
 )
 
@@ -24,6 +26,35 @@ func socketOf(c net.Conn) syscall.RawConn {
 		return nil
 	}
 	return raw
+}
+
+const (
+	// sendBuffer is how much the kernel holds of what was written. By itself it lets that grow to 4 MiB, of which much has left the processor's cache when it
+	// is read: 512 KiB take a third less processor time a byte than that, 256 KiB the same, 128 KiB and 1 MiB more.
+	sendBuffer = 512 << 10
+	// sendBufferRTT is the round-trip time up to which sendBuffer, or the 208 KiB that many systems allow, do not bound a connection to less than
+	// 1 GB/s. On longer ways the kernel sees to it.
+	sendBufferRTT = 200 * time.Microsecond
+)
+
+// tune bounds what the kernel holds of a connection's bytes, if the client is near.
+func tune(c net.Conn) {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return
+	}
+	near := false
+	_ = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		near = err == nil && time.Duration(info.Rtt)*time.Microsecond <= sendBufferRTT
+	})
+	if near {
+		_ = t.SetWriteBuffer(sendBuffer)
+	}
 }
 
 // newVector is what writes to a connection.
