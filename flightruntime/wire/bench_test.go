@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -10,14 +13,20 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
+	"github.com/flight-operator/flight-operator/flightruntime/wire/conn"
 )
 
-// BenchmarkDoGet sends one table over loopback, by this package and by arrow-go's writer under grpc-go's own codec:
+// BenchmarkDoGet sends one table over loopback to a client that looks at none of it: by arrow-go's writer under grpc-go's own codec, and by this
+// package through a buffer and by reference, the latter two with TLS as well:
 //
-//	go test -run '^$' -bench DoGet -benchmem ./flightruntime/wire
+//	go test -run '^$' -bench DoGet ./flightruntime/wire
 func BenchmarkDoGet(b *testing.B) {
 	for _, table := range []struct {
 		name  string
@@ -28,9 +37,6 @@ func BenchmarkDoGet(b *testing.B) {
 		{"views", repeated(b, arrow.BinaryTypes.StringView, `"`+strings.Repeat("x", 100)+`"`, 1<<16)},
 	} {
 		schema := table.batch.Schema()
-		b.Run(table.name+"/wire", func(b *testing.B) {
-			benchmarkGet(b, table.batch, send(schema, noLimit, table.batch))
-		})
 		b.Run(table.name+"/arrow-go", func(b *testing.B) {
 			benchmarkGet(b, table.batch, func(stream flight.FlightService_DoGetServer) error {
 				w := flight.NewRecordWriter(stream, ipc.WithSchema(schema))
@@ -45,13 +51,29 @@ func BenchmarkDoGet(b *testing.B) {
 					}
 				}
 				return nil
-			})
+			}, insecure.NewCredentials())
 		})
+		server, client := tlsConfigs(b)
+		for _, transport := range []struct {
+			name    string
+			client  credentials.TransportCredentials
+			options []grpc.ServerOption
+		}{
+			{"buffered", insecure.NewCredentials(), []grpc.ServerOption{grpc.WriteBufferSize(512 << 10)}},
+			{"reference", insecure.NewCredentials(), byReference},
+			{"buffered-tls", credentials.NewTLS(client), []grpc.ServerOption{grpc.WriteBufferSize(512 << 10), grpc.Creds(credentials.NewTLS(server))}},
+			{"reference-tls", credentials.NewTLS(client), []grpc.ServerOption{grpc.WriteBufferSize(0), grpc.Creds(conn.TLS(server))}},
+		} {
+			b.Run(table.name+"/"+transport.name, func(b *testing.B) {
+				options := append(transport.options, grpc.ForceServerCodecV2(Codec()))
+				benchmarkGet(b, table.batch, send(schema, noLimit, table.batch), transport.client, options...)
+			})
+		}
 	}
 }
 
-func benchmarkGet(b *testing.B, batch arrow.RecordBatch, get func(flight.FlightService_DoGetServer) error) {
-	client := connect(b, get)
+func benchmarkGet(b *testing.B, batch arrow.RecordBatch, get func(flight.FlightService_DoGetServer) error, creds credentials.TransportCredentials, opts ...grpc.ServerOption) {
+	client := flight.NewFlightServiceClient(dial(b, serve(b, get, opts...), creds, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(discarding{Codec()}))))
 	b.SetBytes(BatchBytes(batch))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -63,6 +85,22 @@ func benchmarkGet(b *testing.B, batch arrow.RecordBatch, get func(flight.FlightS
 			b.Fatal(err)
 		}
 	}
+}
+
+// discarding is a codec of a client that does not want to know.
+type discarding struct{ encoding.CodecV2 }
+
+func (discarding) Unmarshal(mem.BufferSlice, any) error { return nil }
+
+// tlsConfigs are those of a server, and of clients that trust it.
+func tlsConfigs(tb testing.TB) (server, client *tls.Config) {
+	tb.Helper()
+	s := httptest.NewUnstartedServer(nil) // it has a certificate
+	s.StartTLS()
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return &tls.Config{Certificates: s.TLS.Certificates}, &tls.Config{RootCAs: roots}
 }
 
 // endless is a stream of a schema, perhaps a dictionary, and then one batch over and over, in the pieces that grpc-go makes of them. It

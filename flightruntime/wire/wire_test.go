@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -33,21 +34,32 @@ func (s *getService) DoGet(_ *flight.Ticket, stream flight.FlightService_DoGetSe
 // connect is a client of a real server on loopback whose DoGet is get. Both live as long as the test.
 func connect(t testing.TB, get func(flight.FlightService_DoGetServer) error, opts ...grpc.ServerOption) flight.FlightServiceClient {
 	t.Helper()
+	address := serve(t, get, append([]grpc.ServerOption{grpc.ForceServerCodecV2(Codec())}, opts...)...)
+	return flight.NewFlightServiceClient(dial(t, address, insecure.NewCredentials()))
+}
+
+// serve is the address of a server.
+func serve(t testing.TB, get func(flight.FlightService_DoGetServer) error, opts ...grpc.ServerOption) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(append([]grpc.ServerOption{grpc.ForceServerCodecV2(Codec()), grpc.MaxSendMsgSize(1 << 30)}, opts...)...)
+	server := grpc.NewServer(append(opts, grpc.MaxSendMsgSize(1<<30))...)
 	flight.RegisterFlightServiceServer(server, &getService{get: get})
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
-	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)))
+	return listener.Addr().String()
+}
+
+func dial(t testing.TB, address string, creds credentials.TransportCredentials, opts ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	client, err := grpc.NewClient(address, append(opts, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	return flight.NewFlightServiceClient(conn)
+	t.Cleanup(func() { client.Close() })
+	return client
 }
 
 // do calls DoGet of a server whose DoGet is get.
