@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func BenchmarkDoGet(b *testing.B) {
 			{"reference-tls", credentials.NewTLS(client), []grpc.ServerOption{grpc.WriteBufferSize(0), grpc.Creds(conn.TLS(server))}},
 		} {
 			b.Run(table.name+"/"+transport.name, func(b *testing.B) {
-				options := append(transport.options, grpc.ForceServerCodecV2(Codec()))
+				options := slices.Concat(transport.options, []grpc.ServerOption{grpc.ForceServerCodecV2(Codec())})
 				benchmarkGet(b, table.batch, send(schema, noLimit, table.batch), transport.client, options...)
 			})
 		}

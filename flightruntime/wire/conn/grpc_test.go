@@ -75,7 +75,7 @@ func serve(t testing.TB, transport string, handler func(grpc.ServerStream) error
 // dial is a client whose connections dial makes, if it is not nil.
 func (s *served) dial(t testing.TB, dial func(context.Context, string) (net.Conn, error), more ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	options := append(more, grpc.WithTransportCredentials(s.creds), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
+	options := append([]grpc.DialOption{grpc.WithTransportCredentials(s.creds), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{}))}, more...)
 	target := s.address
 	if dial != nil {
 		options, target = append(options, grpc.WithContextDialer(dial)), "passthrough:///"+s.address
@@ -352,7 +352,7 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 				}
 				c.mu.Unlock()
 				if end == "the client" {
-					_ = socket.Conn.Close()
+					_ = socket.Close()
 				} else {
 					s.server.Stop()
 				}

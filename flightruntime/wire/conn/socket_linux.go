@@ -125,8 +125,8 @@ func (w *vectorWrite) once(socket syscall.RawConn, pieces [][]byte, first int) (
 	}
 }
 
-// writev is false where the socket has no room. The socket does not block and takes no more than its buffer has room for, so that Go's scheduler need
-// not know of the call, unless the memory has to come from a disk.
+// writev is false where the socket has no room. The socket does not block and takes no more than its buffer has room for, so that Go's scheduler
+// need not know of the call, unless the memory has to come from a disk.
 func (w *vectorWrite) writev(fd uintptr) bool {
 	var n uintptr
 	if w.faults {
@@ -173,7 +173,7 @@ func (r *socketReader) readOnce(fd uintptr) bool {
 func (r *socketReader) peekOne(fd uintptr) bool {
 	var one [1]byte
 	_, _, r.err = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
-	return r.err != syscall.EAGAIN && r.err != syscall.EINTR
+	return !errors.Is(r.err, syscall.EAGAIN) && !errors.Is(r.err, syscall.EINTR)
 }
 
 func (r *socketReader) readPooled(fd uintptr) bool {
@@ -184,12 +184,12 @@ func (r *socketReader) readPooled(fd uintptr) bool {
 	}
 	r.pool.Put(r.got)
 	r.got = nil
-	return r.err != syscall.EAGAIN
+	return !errors.Is(r.err, syscall.EAGAIN)
 }
 
 func ignoringEINTR(f func() (int, error)) (int, error) {
 	for {
-		if n, err := f(); err != syscall.EINTR {
+		if n, err := f(); !errors.Is(err, syscall.EINTR) {
 			return n, err
 		}
 	}
@@ -212,7 +212,7 @@ func (r *socketReader) try(p []byte) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case r.err == syscall.EAGAIN:
+	case errors.Is(r.err, syscall.EAGAIN):
 		return 0, errNothing
 	case r.err != nil:
 		return 0, os.NewSyscallError("read", r.err)
