@@ -128,6 +128,7 @@ func (w *vectorWrite) once(socket syscall.RawConn, pieces [][]byte, first int) (
 // writev is false where the socket has no room. The socket does not block and takes no more than its buffer has room for, so that Go's scheduler
 // need not know of the call, unless the memory has to come from a disk.
 func (w *vectorWrite) writev(fd uintptr) bool {
+	ordered(fd)
 	var n uintptr
 	if w.faults {
 		n, _, w.errno = syscall.Syscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.iov[0])), uintptr(w.count))
