@@ -26,7 +26,7 @@ type parquetReader struct {
 	groups  []int                   // row groups still to come
 	group   int                     // the current row group
 	left    int64                   // rows of it that are still to come
-	columns []*pqarrow.ColumnReader // of it
+	columns []*parquetColumn // of it
 }
 
 var _ pruner = (*parquetReader)(nil)
@@ -78,7 +78,7 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 			return nil, err
 		}
 		var err error
-		if arrays[i], err = p.decode(column, n, p.schema.Field(i).Type); err != nil {
+		if arrays[i], err = column.next(ctx, n); err != nil {
 			return nil, fmt.Errorf("column %s of row group %d: %w", quoted(p.schema.Field(i).Name), p.group, err)
 		}
 		taken += sizeOf(arrays[i].Data())
@@ -86,29 +86,6 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 	p.left -= n
 	p.pace.took(n, taken)
 	return array.NewRecordBatch(p.schema, arrays, n), nil
-}
-
-// decode makes an array of a column's next values.
-func (p *parquetReader) decode(column *pqarrow.ColumnReader, rows int64, t arrow.DataType) (arrow.Array, error) {
-	chunks, err := column.NextBatch(rows)
-	if err != nil {
-		return nil, undecodable(err)
-	}
-	defer chunks.Release()
-	if n := int64(chunks.Len()); n != rows {
-		return nil, fmt.Errorf("expected %d rows more, got %d: the file is damaged", rows, n)
-	}
-	one, err := single(chunks, p.arrays)
-	if err != nil {
-		return nil, undecodable(err)
-	}
-	defer one.Release()
-	data, err := retype(p.arrays, one.Data(), t)
-	if err != nil {
-		return nil, err
-	}
-	defer data.Release()
-	return array.MakeFromData(data), nil
 }
 
 // nextGroup moves on to the next row group; io.EOF after the last.
@@ -127,11 +104,11 @@ func (p *parquetReader) nextGroup(ctx context.Context) error {
 	if err := tryColumns(f, p.group, p.leaves); err != nil {
 		return err
 	}
-	for _, c := range p.request.columns {
+	for place := range p.request.columns {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		column, err := p.file.GetFieldReader(ctx, c, p.leaves, []int{p.group})
+		column, err := p.open(ctx, place)
 		if err != nil {
 			return undecodable(err)
 		}
@@ -172,16 +149,7 @@ func tryColumns(f *file.Reader, group int, leaves map[int]bool) error {
 
 func (p *parquetReader) close() {
 	for _, c := range p.columns {
-		c.Release()
+		c.close()
 	}
 	p.columns = nil
-}
-
-// single is the one array that the chunks make up.
-func single(chunks *arrow.Chunked, mem *ipcguard.Quota) (arrow.Array, error) {
-	if len(chunks.Chunks()) == 1 {
-		chunks.Chunk(0).Retain()
-		return chunks.Chunk(0), nil
-	}
-	return array.Concatenate(chunks.Chunks(), mem)
 }

@@ -1,0 +1,215 @@
+package format
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/file"
+
+	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
+)
+
+// flatColumn decodes a column of a row group whose values stand in a file nearly as they do in memory: numbers and text that are not nested, in
+// plain encoding or with a dictionary, which is most of what there is. Values go from the page into the array, once; pqarrow, which reads all
+// other columns, takes text through a slice for each value, and allocates three times what it gives out.
+type flatColumn struct {
+	pages    file.PageReader
+	mem      *ipcguard.Quota
+	nullable bool
+	values   flatValues
+
+	left       int    // rows of the current page that are still to come
+	levels     runs   // of these: which are not null
+	plain      []byte // values of these, if they are in plain encoding
+	indexed    bool   // they are not
+	indices    runs   // then: of the dictionary's values
+	dictionary bool   // whether the dictionary was read
+
+	valid   []byte // of the batch: a bit for each row
+	scratch [indexBatch]uint32
+}
+
+// indexBatch indices are read at a time.
+const indexBatch = 1024
+
+// errEncoding: a page is in an encoding that flatColumn does not read.
+var errEncoding = errors.New("the page's encoding is another")
+
+// flatValues makes arrays of values that are not null. They come in order.
+type flatValues interface {
+	// learn takes the column's dictionary: n values in plain encoding.
+	learn(n int, data []byte) error
+	// begin begins an array of that many rows at most.
+	begin(rows int)
+	// plain decodes n values from the beginning of data, and returns what follows them.
+	plain(n int, data []byte) ([]byte, error)
+	// indexed takes values from the dictionary.
+	indexed(indices []uint32) error
+	// spread moves the last values to where they belong among rows, those of the bitmap's positions from and on: where it has a bit that is set.
+	spread(valid []byte, from, rows, values int)
+	// end makes the array of so many rows, some of which are null by a bitmap that is released; nil if none is. The caller releases it.
+	end(rows int, valid *memory.Buffer, nulls int) arrow.ArrayData
+	// drop releases an array that was begun.
+	drop()
+	// close releases the dictionary.
+	close()
+}
+
+// read makes an array of the column's next rows, which the caller releases. There are fewer of them only where the column ends.
+func (c *flatColumn) read(rows int) (data arrow.ArrayData, err error) {
+	c.values.begin(rows)
+	defer func() {
+		if data == nil {
+			c.values.drop()
+		}
+	}()
+	return c.fill(rows)
+}
+
+func (c *flatColumn) fill(rows int) (arrow.ArrayData, error) {
+	if size := int(bitutil.BytesForBits(int64(rows))); c.nullable && cap(c.valid) < size {
+		c.valid = make([]byte, size)
+	} else if c.nullable {
+		c.valid = c.valid[:size]
+	}
+	done, values := 0, 0
+	for done < rows {
+		if c.left == 0 {
+			more, err := c.nextPage()
+			if err != nil {
+				return nil, err
+			}
+			if !more {
+				break
+			}
+			continue
+		}
+		n := min(rows-done, c.left)
+		present, err := c.decode(done, n)
+		if err != nil {
+			return nil, err
+		}
+		done, values, c.left = done+n, values+present, c.left-n
+	}
+	var bitmap *memory.Buffer
+	if values < done {
+		bitmap = memory.NewResizableBuffer(c.mem)
+		bitmap.Resize(int(bitutil.BytesForBits(int64(done))))
+		copy(bitmap.Bytes(), c.valid)
+		bitutil.SetBitsTo(bitmap.Bytes(), int64(done), int64(bitmap.Len()*8-done), false)
+	}
+	return c.values.end(done, bitmap, done-values), nil
+}
+
+// decode decodes rows of the current page, which are those of the batch from a position on, and tells how many are not null.
+func (c *flatColumn) decode(from, rows int) (present int, err error) {
+	present = rows
+	if c.nullable {
+		if present, err = c.levels.readBits(c.valid, from, rows); err != nil {
+			return 0, err
+		}
+	}
+	if c.indexed {
+		for left := present; left > 0; {
+			some := c.scratch[:min(left, indexBatch)]
+			if err := c.indices.read(some); err != nil {
+				return 0, err
+			}
+			if err := c.values.indexed(some); err != nil {
+				return 0, err
+			}
+			left -= len(some)
+		}
+	} else if c.plain, err = c.values.plain(present, c.plain); err != nil {
+		return 0, err
+	}
+	if present < rows {
+		c.values.spread(c.valid, from, rows, present)
+	}
+	return present, nil
+}
+
+// nextPage moves on to the next page; false after the last.
+func (c *flatColumn) nextPage() (bool, error) {
+	if !c.pages.Next() {
+		return false, c.pages.Err()
+	}
+	switch page := c.pages.Page().(type) {
+	case *file.DictionaryPage:
+		if c.dictionary {
+			return false, errDamaged
+		}
+		if e := parquet.Encoding(page.Encoding()); e != parquet.Encodings.Plain && e != parquet.Encodings.PlainDict {
+			return false, errEncoding
+		}
+		c.dictionary = true
+		return true, c.values.learn(int(page.NumValues()), page.Data())
+	case *file.DataPageV1:
+		data := page.Data()
+		var levels []byte
+		if c.nullable {
+			if page.DefinitionLevelEncoding() != parquet.Encodings.RLE {
+				return false, errEncoding
+			}
+			var ok bool
+			if levels, data, ok = prefixed(data); !ok {
+				return false, errDamaged
+			}
+		}
+		return true, c.begin(page, levels, data)
+	case *file.DataPageV2:
+		repetition, definition := int64(page.RepetitionLevelByteLen()), int64(page.DefinitionLevelByteLen())
+		data := page.Data()
+		if repetition < 0 || definition < 0 || repetition+definition > int64(len(data)) {
+			return false, errDamaged
+		}
+		data = data[repetition:]
+		return true, c.begin(page, data[:definition], data[definition:])
+	default:
+		return true, nil
+	}
+}
+
+// begin begins a page of values.
+func (c *flatColumn) begin(page file.Page, levels, data []byte) (err error) {
+	c.left = int(page.NumValues())
+	if c.levels, err = newRuns(levels, 1); err != nil {
+		return err
+	}
+	switch parquet.Encoding(page.Encoding()) {
+	case parquet.Encodings.Plain:
+		c.plain, c.indexed = data, false
+		return nil
+	case parquet.Encodings.RLEDict, parquet.Encodings.PlainDict:
+		c.indexed = true
+		if len(data) == 0 { // of nulls alone
+			c.indices = runs{}
+			return nil
+		}
+		c.indices, err = newRuns(data[1:], int(data[0]))
+		return err
+	default:
+		return errEncoding
+	}
+}
+
+// prefixed are the bytes that follow their length, and the rest.
+func prefixed(data []byte) (bytes, rest []byte, ok bool) {
+	if len(data) < 4 {
+		return nil, nil, false
+	}
+	n, data := int64(binary.LittleEndian.Uint32(data)), data[4:]
+	if n > int64(len(data)) {
+		return nil, nil, false
+	}
+	return data[:n], data[n:], true
+}
+
+func (c *flatColumn) close() {
+	c.values.close()
+	_ = c.pages.Close() // it holds nothing but memory
+}
