@@ -21,8 +21,13 @@ type Selection struct {
 const maxHeld = 4096
 
 // ReadSelected yields the record batches of some units, in order, as Read does those of all. The Units of the options are not used. Where
-// clients may overwrite the dataset, the files are held from the beginning, so that the sequence does not end when they are.
+// clients may overwrite the dataset, the files are held from the beginning, so that the sequence does not end when they are. What follows
+// the first batches is decoded ahead of whoever iterates, in a goroutine where opts.Keep is called, too.
 func (s *Snapshot) ReadSelected(ctx context.Context, selected []Selection, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+	return ahead(ctx, func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] { return s.readSelected(ctx, selected, opts) })
+}
+
+func (s *Snapshot) readSelected(ctx context.Context, selected []Selection, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		release, err := s.hold(ctx, selected)
 		if err != nil {

@@ -2,46 +2,52 @@ package format
 
 import "github.com/apache/arrow-go/v18/arrow"
 
-// pace says how many rows of a Parquet file go into the next batch, so that it takes about bestBatch in memory. What rows take there is known
+// pace says how many rows of a Parquet file go into the next batch, so that it takes about as much in memory as a Flight message does. What rows take there is known
 // only when some were decoded: dictionaries and runs may make a thousandth of it in the file. So the first batch is small, and each one can
 // be some times larger than the last.
 type pace struct {
 	most  int64 // rows in a batch
+	best  int64 // bytes of a batch in memory
 	group int64 // rows in a batch of the current row group
 	next  int64 // rows in the next batch, going by what the last one took
 }
 
 const (
-	// bestBatch bytes in memory: wide rows make no batch of gigabytes, and narrow ones reach DefaultMaxRows.
-	bestBatch = 16 << 20
+	// bestBatch bytes in memory are little less than a Flight message has at best, so that a batch is one of them, even if its rows are somewhat
+	// longer than those before. All that is decoded of a stream and not yet sent is a few batches.
+	bestBatch = 960 << 10
+	// bestColumn bytes of each column are decoded at a time where there are many: with less, beginning costs more than decoding.
+	bestColumn = 32 << 10
+	// mostBatch: very wide rows make no batch of gigabytes.
+	mostBatch = 16 << 20
 	// firstBatch rows of 1 MiB each, the longest text that writers keep in dictionaries, are well within the quota.
 	firstBatch = 64
 	// fastest growth from one batch to the next: four batches until DefaultMaxRows.
 	fastest = 8
 )
 
-func newPace(maxRows int) *pace {
+func newPace(maxRows, columns int) *pace {
 	most := int64(maxRows)
-	return &pace{most: most, group: most, next: min(firstBatch, most)}
+	return &pace{most: most, best: max(bestBatch, min(int64(columns)*bestColumn, mostBatch)), group: most, next: min(firstBatch, most)}
 }
 
 // enter begins a row group of so many rows, which its columns say have so many bytes in the file, uncompressed. Rows take that much at least,
 // on the average, so that a row group whose long values come late is known for it.
-func (p *pace) enter(rows, bytes int64) { p.group = fit(p.most, rows, bytes) }
+func (p *pace) enter(rows, bytes int64) { p.group = p.fit(rows, bytes) }
 
 // rows of the next batch, if so many are left of the row group.
 func (p *pace) rows(left int64) int64 { return min(p.next, p.group, left) }
 
 // took notes what a batch took in memory.
-func (p *pace) took(rows, bytes int64) { p.next = min(fit(p.most, rows, bytes), fastest*rows) }
+func (p *pace) took(rows, bytes int64) { p.next = min(p.fit(rows, bytes), fastest*rows) }
 
-// fit is the number of rows, up to most, that fit in bestBatch if rows take so many bytes. One row always does.
-func fit(most, rows, bytes int64) int64 {
+// fit is the number of rows, up to most, that make a batch if rows take so many bytes. One row always does.
+func (p *pace) fit(rows, bytes int64) int64 {
 	perRow := bytes / rows
 	if perRow <= 0 {
-		return most
+		return p.most
 	}
-	return max(1, min(most, bestBatch/perRow))
+	return max(1, min(p.most, p.best/perRow))
 }
 
 // sizeOf is what an array takes in memory, but for dictionaries: these serve many batches.

@@ -70,11 +70,12 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		readDurationsAsIntegers(f.Manifest.Fields)
 		p := &parquetReader{
 			request: req, file: f, quota: pages, arrays: arrays, groups: groups,
-			pace: newPace(opts.maxRows()), leaves: make(map[int]bool),
+			leaves: make(map[int]bool),
 		}
 		for _, c := range req.columns {
 			addLeaves(p.leaves, &f.Manifest.Fields[c])
 		}
+		p.pace = newPace(opts.maxRows(), len(p.leaves))
 		props.BufferSize = min(parquetReadAhead, max(leastReadAhead, parquetBuffers/max(1, int64(len(p.leaves)))))
 		return p, nil
 	})

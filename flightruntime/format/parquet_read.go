@@ -23,9 +23,9 @@ type parquetReader struct {
 	arrays *ipcguard.Quota // allocator of arrays
 	pace   *pace
 
-	groups  []int                   // row groups still to come
-	group   int                     // the current row group
-	left    int64                   // rows of it that are still to come
+	groups  []int            // row groups still to come
+	group   int              // the current row group
+	left    int64            // rows of it that are still to come
 	columns []*parquetColumn // of it
 }
 

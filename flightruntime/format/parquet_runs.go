@@ -116,6 +116,20 @@ func (r *runs) readBits(bitmap []byte, from, n int) (set int, err error) {
 // unpack reads numbers of width bits each that follow one another from a bit on, the lowest bit first. They are all there.
 func unpack(out []uint32, data []byte, at, width int) {
 	mask := uint64(1)<<width - 1
+	if w := uint(width); w <= widthOfFour {
+		for len(out) >= 4 && at>>3+8 <= len(data) {
+			word := binary.LittleEndian.Uint64(data[at>>3:]) >> (at & 7)
+			four := (*[4]uint32)(out)
+			four[0] = uint32(word & mask)
+			word >>= w & 63
+			four[1] = uint32(word & mask)
+			word >>= w & 63
+			four[2] = uint32(word & mask)
+			word >>= w & 63
+			four[3] = uint32(word & mask)
+			out, at = out[4:], at+4*width
+		}
+	}
 	for i := range out {
 		from := at >> 3
 		if from+8 > len(data) {
@@ -126,6 +140,9 @@ func unpack(out []uint32, data []byte, at, width int) {
 		at += width
 	}
 }
+
+// widthOfFour bits, four times, are in a word that begins up to seven bits before them.
+const widthOfFour = (64 - 7) / 4
 
 // unpackLast is unpack near the end of the data, where a word is not there as a whole.
 func unpackLast(out []uint32, data []byte, at, width int) {
