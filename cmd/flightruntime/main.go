@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	tuneGarbageCollection()
 	// The first signal drains, the second ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
