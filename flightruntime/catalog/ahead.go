@@ -43,7 +43,7 @@ func beginAhead() bool {
 func ahead(ctx context.Context, read func(context.Context) iter.Seq2[arrow.RecordBatch, error]) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		reading, cancel := context.WithCancel(ctx)
-		next, stop := iter.Pull2(read(reading))
+		next, stop := iter.Pull2(traced(read(reading)))
 		defer stop()
 		defer cancel()
 		for bytes := int64(0); bytes < aheadFrom || !beginAhead(); {
@@ -77,6 +77,18 @@ func ahead(ctx context.Context, read func(context.Context) iter.Seq2[arrow.Recor
 	}
 }
 
+// traced has a panic of a sequence say where it was, of which it would lose track when it is passed on.
+func traced[K, V any](seq iter.Seq2[K, V]) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		defer func() {
+			if p := recover(); p != nil {
+				panic(fmt.Errorf("%v\n\n%s", p, debug.Stack()))
+			}
+		}()
+		seq(yield)
+	}
+}
+
 // sized is a batch and the room that it takes.
 type sized struct {
 	arrow.RecordBatch
@@ -91,16 +103,14 @@ type decoder struct {
 
 	// These are set before batches is closed: how the stream ended, if not well.
 	err      error
-	panicked error
+	panicked any
 }
 
 // run decodes until there is nothing more, or until ctx ends.
 func (d *decoder) run(ctx context.Context, next func() (arrow.RecordBatch, error, bool)) {
 	defer close(d.batches)
 	defer func() {
-		if p := recover(); p != nil {
-			d.panicked = fmt.Errorf("panic while batches were decoded ahead: %v\n%s", p, debug.Stack())
-		}
+		d.panicked = recover()
 	}()
 	for {
 		batch, err, ok := next()
