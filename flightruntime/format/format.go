@@ -1,5 +1,6 @@
 // Package format turns bytes into record batches: Parquet, CSV, JSON, Arrow files and Arrow streams. It reads objects of package source, writes
-// those of the formats that keep every type, and knows neither datasets nor Flight. All of it runs in the caller's goroutine, streams in
+// those of the formats that keep every type, and knows neither datasets nor Flight. It runs in the caller's goroutine (columns of Parquet in some
+// others, too, which end before they are waited for), streams in
 // bounded memory, and treats its input as hostile: whatever the bytes are, the answer is batches or an error that names the object and the
 // place, never a panic.
 package format

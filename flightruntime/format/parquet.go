@@ -70,7 +70,7 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		readDurationsAsIntegers(f.Manifest.Fields)
 		p := &parquetReader{
 			request: req, file: f, quota: pages, arrays: arrays, groups: groups,
-			leaves: make(map[int]bool),
+			leaves: make(map[int]bool), alone: opts.Allocator != nil,
 		}
 		for _, c := range req.columns {
 			addLeaves(p.leaves, &f.Manifest.Fields[c])

@@ -2,7 +2,6 @@ package format
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 
@@ -27,6 +26,8 @@ type parquetReader struct {
 	group   int              // the current row group
 	left    int64            // rows of it that are still to come
 	columns []*parquetColumn // of it
+	taken   int64            // bytes of the last batch in memory
+	alone   bool             // no other goroutine may help: the allocator is the caller's
 }
 
 var _ pruner = (*parquetReader)(nil)
@@ -64,7 +65,7 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 	}
 	n := p.pace.rows(p.left)
-	arrays := make([]arrow.Array, len(p.columns))
+	arrays, err := p.decodeColumns(ctx, n)
 	defer func() {
 		for _, a := range arrays {
 			if a != nil {
@@ -72,19 +73,15 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 			}
 		}
 	}()
-	var taken int64
-	for i, column := range p.columns {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		var err error
-		if arrays[i], err = column.next(ctx, n); err != nil {
-			return nil, fmt.Errorf("column %s of row group %d: %w", quoted(p.schema.Field(i).Name), p.group, err)
-		}
-		taken += sizeOf(arrays[i].Data())
+	if err != nil {
+		return nil, err
+	}
+	p.taken = 0
+	for _, a := range arrays {
+		p.taken += sizeOf(a.Data())
 	}
 	p.left -= n
-	p.pace.took(n, taken)
+	p.pace.took(n, p.taken)
 	return array.NewRecordBatch(p.schema, arrays, n), nil
 }
 

@@ -1,0 +1,72 @@
+package format
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/semaphore"
+)
+
+// helpers are the goroutines of the process that may decode columns beside the goroutines of the streams: as many as keep all processors busy
+// for one stream. Of many streams, hardly one gets any, and none waits for one.
+var helpers = semaphore.NewWeighted(int64(max(0, runtime.GOMAXPROCS(0)-1)))
+
+// helpedFrom bytes of the last batch on, the next one is worth being divided.
+const helpedFrom = 256 << 10
+
+// decodeColumns makes an array of each column's next rows, with the help of other goroutines where there is much to do, which end before it does.
+// If it fails, with the error of the first column that does, the arrays are those that were made before.
+func (p *parquetReader) decodeColumns(ctx context.Context, rows int64) ([]arrow.Array, error) {
+	arrays, errs := make([]arrow.Array, len(p.columns)), make([]error, len(p.columns))
+	var begun atomic.Int64
+	work := func() {
+		for {
+			// Columns are begun in order: when one fails, those before it have been begun, and one of them may be the first to fail.
+			i := int(begun.Add(1)) - 1
+			if i >= len(p.columns) {
+				return
+			}
+			if arrays[i], errs[i] = p.decodeColumn(ctx, i, rows); errs[i] != nil {
+				begun.Store(int64(len(p.columns)))
+				return
+			}
+		}
+	}
+	var helping sync.WaitGroup
+	if p.taken >= helpedFrom && !p.alone {
+		for helper := 1; helper < len(p.columns) && helpers.TryAcquire(1); helper++ {
+			helping.Go(func() {
+				defer helpers.Release(1)
+				work()
+			})
+		}
+	}
+	work()
+	helping.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return arrays, err
+		}
+	}
+	return arrays, nil
+}
+
+// decodeColumn makes an array of a column's next rows. A panic of the decoder is an error, in whichever goroutine.
+func (p *parquetReader) decodeColumn(ctx context.Context, i int, rows int64) (a arrow.Array, err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			a, err = nil, recovered(caught)
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if a, err = p.columns[i].next(ctx, rows); err != nil {
+		return nil, fmt.Errorf("column %s of row group %d: %w", quoted(p.schema.Field(i).Name), p.group, err)
+	}
+	return a, nil
+}
