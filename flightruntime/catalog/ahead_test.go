@@ -98,7 +98,7 @@ func TestAheadYieldsWhatIsRead(t *testing.T) {
 					batches++
 				}
 			}
-			if batches != m.batches || last != m.err || !m.ended {
+			if batches != m.batches || !errors.Is(last, m.err) || !m.ended {
 				t.Errorf("%d batches and %v, ended: %t; want %d and %v", batches, last, m.ended, m.batches, m.err)
 			}
 			mem.AssertSize(t, 0)

@@ -24,7 +24,9 @@ const maxHeld = 4096
 // clients may overwrite the dataset, the files are held from the beginning, so that the sequence does not end when they are. What follows
 // the first batches is decoded ahead of whoever iterates, in a goroutine where opts.Keep is called, too.
 func (s *Snapshot) ReadSelected(ctx context.Context, selected []Selection, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	return ahead(ctx, func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] { return s.readSelected(ctx, selected, opts) })
+	return ahead(ctx, func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
+		return s.readSelected(ctx, selected, opts)
+	})
 }
 
 func (s *Snapshot) readSelected(ctx context.Context, selected []Selection, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {

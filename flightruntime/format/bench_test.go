@@ -2,6 +2,8 @@ package format_test
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -9,6 +11,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/compress"
 
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 )
@@ -105,6 +109,57 @@ func BenchmarkArrowStreamZstandard(b *testing.B) {
 func BenchmarkParquet(b *testing.B) {
 	batch := flights(b)
 	benchmark(b, format.Parquet, parquetOf(b, batch.Schema(), batch))
+}
+
+// BenchmarkParquetRides reads what is common in large tables: a million rows in two row groups, in the usual codecs. What is set as bytes is what
+// the batches take in memory.
+func BenchmarkParquetRides(b *testing.B) {
+	const rows = 1_000_000
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "fare", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "at", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
+		{Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "city", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}, Nullable: true},
+		{Name: "seats", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+	}, nil)
+	builder := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer builder.Release()
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range rows {
+		builder.Field(0).(*array.Int64Builder).Append(int64(i))
+		builder.Field(1).(*array.Float64Builder).Append(math.Round(r.ExpFloat64()*1600) / 100)
+		builder.Field(2).(*array.TimestampBuilder).Append(arrow.Timestamp(1_700_000_000_000_000 + i*1_000_000 + r.IntN(900_000)))
+		builder.Field(3).(*array.StringBuilder).Append(fmt.Sprintf("ride %d", r.IntN(5_000_000)))
+		if err := builder.Field(4).(*array.BinaryDictionaryBuilder).AppendString(fmt.Sprintf("city number %d", r.IntN(200))); err != nil {
+			b.Fatal(err)
+		}
+		builder.Field(5).(*array.Int64Builder).Append(r.Int64N(8))
+	}
+	batch := builder.NewRecordBatch()
+	defer batch.Release()
+	var size int64
+	for _, column := range batch.Columns() {
+		size += int64(column.Data().SizeInBytes())
+	}
+	for _, c := range []struct {
+		name  string
+		codec compress.Compression
+	}{{"Zstandard", compress.Codecs.Zstd}, {"Snappy", compress.Codecs.Snappy}} {
+		shape := parquetShape{c.codec, parquet.DataPageV1, true, 1 << 20, 1 << 20, rows / 2, parquet.Encodings.Plain}
+		layout := inspect(b, format.Parquet, objects("parquet", shape.write(b, batch)))
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, err := range lookup(b, format.Parquet).Read(b.Context(), layout, 0, format.ReadOptions{}) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkParquetProjection reads a table of 20 columns in 10 row groups of 1.6 MB, or as much of it as somebody wants. What is set as bytes is

@@ -1,8 +1,7 @@
 // Package format turns bytes into record batches: Parquet, CSV, JSON, Arrow files and Arrow streams. It reads objects of package source, writes
-// those of the formats that keep every type, and knows neither datasets nor Flight. It runs in the caller's goroutine (columns of Parquet in some
-// others, too, which end before they are waited for), streams in
-// bounded memory, and treats its input as hostile: whatever the bytes are, the answer is batches or an error that names the object and the
-// place, never a panic.
+// those of the formats that keep every type, and knows neither datasets nor Flight. It runs in the caller's goroutine, and where a Parquet
+// file has much to decode, in some of its own that end before the caller goes on; streams in bounded memory, and treats its input as hostile:
+// whatever the bytes are, the answer is batches or an error that names the object and the place, never a panic.
 package format
 
 import (
@@ -100,7 +99,8 @@ func (l *Layout) Project(columns []int) (*arrow.Schema, error) {
 // ReadOptions say what is read, and how batches are made of it.
 type ReadOptions struct {
 	// Allocator of what is decoded. nil means memory.DefaultAllocator, with which a read can be cancelled in the middle of decompressing
-	// a record batch; with another one it ends after that, so that nothing that was allocated is lost.
+	// a record batch; with another one it ends after that, so that nothing that was allocated is lost. Another one is used by one goroutine at a
+	// time.
 	Allocator memory.Allocator
 	// MaxRows in a batch, where the format leaves the choice to the reader. 0 means DefaultMaxRows.
 	MaxRows int

@@ -39,7 +39,10 @@ func (p *parquetReader) open(ctx context.Context, place int) (*parquetColumn, er
 			return c, nil
 		}
 	}
-	return c, c.openPqarrow(ctx)
+	if err := c.openPqarrow(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *parquetColumn) openPqarrow(ctx context.Context) (err error) {

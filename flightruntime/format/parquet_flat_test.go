@@ -245,7 +245,8 @@ func TestParquetEncodings(t *testing.T) {
 // Pages that lie are errors, whichever byte of them does.
 func TestParquetDamagedPages(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "s", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "d", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int16, ValueType: arrow.BinaryTypes.String}},
 	}, nil)
 	for seed := range uint64(4) {

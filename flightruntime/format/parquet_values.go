@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -16,41 +17,42 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
+// fixedTypes are laid out as Parquet's own are.
+var fixedTypes = map[parquet.Type][]arrow.Type{
+	parquet.Types.Int32:  {arrow.INT32, arrow.UINT32, arrow.DATE32, arrow.TIME32},
+	parquet.Types.Float:  {arrow.FLOAT32},
+	parquet.Types.Int64:  {arrow.INT64, arrow.UINT64, arrow.TIME64, arrow.TIMESTAMP},
+	parquet.Types.Double: {arrow.FLOAT64},
+}
+
 // flatValuesOf decode values of a Parquet column to an Arrow type, as which pqarrow would read them; nil if that takes more than to lay them out.
 func flatValuesOf(column *schema.Column, t arrow.DataType, mem *ipcguard.Quota) flatValues {
 	if column.MaxRepetitionLevel() > 0 || column.MaxDefinitionLevel() > 1 || column.ColumnPath()[0] != column.Path() {
 		return nil // it is nested
 	}
-	switch column.PhysicalType() {
-	case parquet.Types.Int32:
-		switch t.ID() {
-		case arrow.INT32, arrow.UINT32, arrow.DATE32, arrow.TIME32:
-			return &fixedValues[uint32]{buffered: buffered[uint32]{mem: mem}, of: t}
-		}
-	case parquet.Types.Float:
-		if t.ID() == arrow.FLOAT32 {
-			return &fixedValues[uint32]{buffered: buffered[uint32]{mem: mem}, of: t}
-		}
-	case parquet.Types.Int64:
-		switch t.ID() {
-		case arrow.INT64, arrow.UINT64, arrow.TIME64, arrow.TIMESTAMP:
-			return &fixedValues[uint64]{buffered: buffered[uint64]{mem: mem}, of: t}
-		}
-	case parquet.Types.Double:
-		if t.ID() == arrow.FLOAT64 {
-			return &fixedValues[uint64]{buffered: buffered[uint64]{mem: mem}, of: t}
-		}
-	case parquet.Types.ByteArray:
-		switch t.ID() {
-		case arrow.STRING, arrow.BINARY:
-			return &textValues[int32]{offsets: buffered[int32]{mem: mem}, text: buffered[byte]{mem: mem}, of: t}
-		case arrow.LARGE_STRING, arrow.LARGE_BINARY:
-			return &textValues[int64]{offsets: buffered[int64]{mem: mem}, text: buffered[byte]{mem: mem}, of: t}
-		case arrow.DICTIONARY:
-			return dictionaryValuesOf(t.(*arrow.DictionaryType), mem)
-		}
+	switch physical := column.PhysicalType(); {
+	case physical == parquet.Types.ByteArray:
+		return textValuesOf(t, mem)
+	case !slices.Contains(fixedTypes[physical], t.ID()):
+		return nil
+	case physical == parquet.Types.Int32, physical == parquet.Types.Float:
+		return &fixedValues[uint32]{buffered: buffered[uint32]{mem: mem}, of: t}
+	default:
+		return &fixedValues[uint64]{buffered: buffered[uint64]{mem: mem}, of: t}
 	}
-	return nil
+}
+
+func textValuesOf(t arrow.DataType, mem *ipcguard.Quota) flatValues {
+	switch t := t.(type) {
+	case *arrow.StringType, *arrow.BinaryType:
+		return &textValues[int32]{offsets: buffered[int32]{mem: mem}, text: buffered[byte]{mem: mem}, of: t}
+	case *arrow.LargeStringType, *arrow.LargeBinaryType:
+		return &textValues[int64]{offsets: buffered[int64]{mem: mem}, text: buffered[byte]{mem: mem}, of: t}
+	case *arrow.DictionaryType:
+		return dictionaryValuesOf(t, mem)
+	default: // decimals, among others
+		return nil
+	}
 }
 
 func dictionaryValuesOf(t *arrow.DictionaryType, mem *ipcguard.Quota) flatValues {
