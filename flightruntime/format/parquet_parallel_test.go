@@ -74,7 +74,7 @@ func TestParquetErrorsSideBySide(t *testing.T) {
 	data := []byte(wideFile(t, 2, 20_000))
 	r := rand.New(rand.NewPCG(5, 6))
 	failures := map[string]bool{}
-	for range 40 {
+	for range 16 {
 		damaged := bytes.Clone(data)
 		for range 4 { // several columns may be damaged
 			damaged[len(data)/4+r.IntN(len(data)/2)] ^= byte(1 + r.IntN(255))
@@ -86,7 +86,7 @@ func TestParquetErrorsSideBySide(t *testing.T) {
 		}
 		failures[fmt.Sprint(gotErr)] = true
 	}
-	if len(failures) < 5 {
+	if len(failures) < 3 {
 		t.Errorf("hardly any damage was found: %v", failures)
 	}
 }
