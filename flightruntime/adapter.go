@@ -115,7 +115,7 @@ func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 const maxEmptyChunks = 128
 
 // isEmpty is true of a chunk that says nothing. It is not sent: C++ clients take such a message for the end of the stream.
-func isEmpty(c Chunk) bool { return c.Batch == nil && len(c.AppMetadata) == 0 }
+func isEmpty(c Chunk) bool { return c.Batch == nil && c.Encoded == nil && len(c.AppMetadata) == 0 }
 
 func (a *adapter) DoPut(stream flight.FlightService_DoPutServer) error {
 	r := a.reader(stream)

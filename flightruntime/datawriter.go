@@ -70,7 +70,7 @@ func (w *DataWriter) Begin(schema *arrow.Schema, options WriteOptions) error {
 
 // Write sends a chunk: a batch, its metadata, or both.
 func (w *DataWriter) Write(c Chunk) error {
-	if c.Batch == nil {
+	if c.Batch == nil && c.Encoded == nil {
 		return w.WriteMetadata(c.AppMetadata)
 	}
 	if err := w.takesNoMore(); err != nil {

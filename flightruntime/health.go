@@ -87,6 +87,8 @@ type DatasetHealth struct {
 	Rows  int64 `json:"rows"`
 	Bytes int64 `json:"bytes"`
 	Files int   `json:"files"`
+	// CachedBytes are those that the cache holds of it.
+	CachedBytes int64 `json:"cachedBytes,omitempty"`
 	// SchemaFingerprint is equal for equal schemas; empty while nothing is served.
 	SchemaFingerprint string `json:"schemaFingerprint,omitempty"`
 	// RefreshedAt is when the served version was read.

@@ -22,7 +22,7 @@ type DataStream struct {
 	// Schema of every batch. The client gets it at once.
 	Schema *arrow.Schema
 	// Chunks are sent in their order. A batch may be released, or used again, as soon as the sequence goes on, if its memory is the
-	// garbage collector's; see package wire. An error ends the call.
+	// garbage collector's or the chunk has an Owner; see package wire. An error ends the call.
 	Chunks iter.Seq2[Chunk, error]
 	// Options say how batches are encoded.
 	Options WriteOptions

@@ -67,6 +67,10 @@ type FlightServerSpec struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Datasets []Dataset `json:"datasets,omitempty"`
 
+	// Bounds of what each server keeps of datasets with a cache.
+	// +optional
+	Cache *Cache `json:"cache,omitempty"`
+
 	// TLS of the servers. Left out, they speak plain text.
 	// +optional
 	TLS *TLS `json:"tls,omitempty"`
@@ -159,6 +163,10 @@ type Dataset struct {
 	// When a server looks for new and changed files by itself. The Refresh action makes it look at once.
 	// +optional
 	Refresh *Refresh `json:"refresh,omitempty"`
+
+	// Whether servers keep the dataset as it is sent, so that reads need not decode files.
+	// +optional
+	Cache *DatasetCache `json:"cache,omitempty"`
 
 	// What clients may do besides reading; nothing (ReadOnly) if left out. With Append, the record batches that they put become
 	// further files of the volume's glob; with ReadWrite, they may overwrite and delete these files, too.
@@ -580,6 +588,9 @@ type DatasetStatus struct {
 	// Number of files served.
 	// +optional
 	Files *int32 `json:"files,omitempty"`
+	// Bytes that the server holds in its cache.
+	// +optional
+	CachedBytes *int64 `json:"cachedBytes,omitempty"`
 	// Fingerprint of the schema: equal for equal schemas.
 	// +optional
 	SchemaFingerprint string `json:"schemaFingerprint,omitempty"`

@@ -28,6 +28,7 @@ type manifest struct {
 	serverName string
 	claims     map[string]string // claim -> folder
 	secrets    map[string]string // Secret -> folder, of those that are not in the manifests
+	cacheDir   string            // of the disk cache
 	dir        string            // the files of ConfigMaps and Secrets, one folder for each in each version; nobody else can read it
 }
 
@@ -40,8 +41,16 @@ func newManifest(f serveFlags) (*manifest, error) {
 	if m.secrets, err = folders("--secret", f.secrets); err != nil {
 		return nil, err
 	}
+	if f.cacheDir != "" {
+		if m.cacheDir, err = filepath.Abs(f.cacheDir); err != nil {
+			return nil, fmt.Errorf("--cache-dir %s: %w", f.cacheDir, err)
+		}
+	}
 	if m.dir, err = os.MkdirTemp("", "flightruntime-"); err != nil {
 		return nil, fmt.Errorf("make a folder for ConfigMaps and Secrets: %w", err)
+	}
+	if m.cacheDir == "" {
+		m.cacheDir = filepath.Join(m.dir, "cache")
 	}
 	return m, nil
 }
@@ -171,6 +180,7 @@ func (m *manifest) references(fs *v1alpha1.FlightServer, found objects) (config.
 		Dirs: config.Dirs{
 			ConfigMap: func(name string) string { return dirs[name] },
 			Claim:     func(name string) string { return m.claims[name] },
+			Cache:     m.cacheDir,
 		},
 	}
 	if err := m.tlsReferences(fs, found, &refs.Dirs); err != nil {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/flight-operator/flight-operator/flightruntime/authn"
+	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
@@ -20,7 +21,7 @@ type metrics struct {
 	asked    *prometheus.CounterVec
 }
 
-func newMetrics(service *datasets.Service) *metrics {
+func newMetrics(service *datasets.Service, c *catalog.Catalog) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -37,7 +38,7 @@ func newMetrics(service *datasets.Service) *metrics {
 			Help: "Calls by Flight method, verb and what the rules said: allow, deny, unauthenticated, or none where they were not asked.",
 		}, []string{"method", "verb", "decision"}),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.calls, m.attempts, m.asked, healthCollector{service})
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.calls, m.attempts, m.asked, healthCollector{service}, cacheCollector{c})
 	return m
 }
 
@@ -86,6 +87,38 @@ func (c healthCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(datasetBytes, float64(d.Bytes), d.Name)
 			gauge(datasetRead, float64(d.RefreshedAt.Unix()), d.Name)
 		}
+	}
+}
+
+var (
+	cacheBytes     = prometheus.NewDesc("flight_cache_bytes", "Bytes that a cache, Memory or Disk, holds of datasets.", []string{"mode"}, nil)
+	cacheLimit     = prometheus.NewDesc("flight_cache_limit_bytes", "Bytes that it may hold.", []string{"mode"}, nil)
+	cacheHits      = prometheus.NewDesc("flight_cache_hits_total", "Files of datasets that were asked for and in the cache.", []string{"mode"}, nil)
+	cacheMisses    = prometheus.NewDesc("flight_cache_misses_total", "Files of datasets that were asked for and not in the cache.", []string{"mode"}, nil)
+	cacheEvictions = prometheus.NewDesc("flight_cache_evictions_total", "Files that went from the cache to make room.", []string{"mode"}, nil)
+	cacheFailures  = prometheus.NewDesc("flight_cache_failures_total", "Files that could not be kept in the cache; the log says why.", []string{"mode"}, nil)
+)
+
+// cacheCollector tells how the caches fare that are used.
+type cacheCollector struct{ catalog *catalog.Catalog }
+
+func (c cacheCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{cacheBytes, cacheLimit, cacheHits, cacheMisses, cacheEvictions, cacheFailures} {
+		descs <- d
+	}
+}
+
+func (c cacheCollector) Collect(out chan<- prometheus.Metric) {
+	for _, s := range c.catalog.CacheStats() {
+		tell := func(d *prometheus.Desc, kind prometheus.ValueType, n int64) {
+			out <- prometheus.MustNewConstMetric(d, kind, float64(n), string(s.Mode))
+		}
+		tell(cacheBytes, prometheus.GaugeValue, s.Bytes)
+		tell(cacheLimit, prometheus.GaugeValue, s.Limit)
+		tell(cacheHits, prometheus.CounterValue, s.Hits)
+		tell(cacheMisses, prometheus.CounterValue, s.Misses)
+		tell(cacheEvictions, prometheus.CounterValue, s.Evictions)
+		tell(cacheFailures, prometheus.CounterValue, s.Failures)
 	}
 }
 

@@ -28,6 +28,7 @@ type serveFlags struct {
 	serverName   string
 	volumes      map[string]string
 	secrets      map[string]string
+	cacheDir     string
 	listen       string
 	signingKeys  string
 	http         string
@@ -58,6 +59,7 @@ func serveCommand() *cobra.Command {
 	flags.StringVar(&f.serverName, "name", "", "with -f, the FlightServer to serve where the file holds several")
 	flags.StringToStringVar(&f.volumes, "volume", nil, "with -f, `CLAIM=DIR`: the folder that stands for a PersistentVolumeClaim; repeatable")
 	flags.StringToStringVar(&f.secrets, "secret", nil, "with -f, `NAME=DIR`: the folder that stands for a Secret, with tls.crt and tls.key; it is followed as it changes; repeatable")
+	flags.StringVar(&f.cacheDir, "cache-dir", "", "with -f, the `DIR` for datasets with cache mode Disk, which outlives the process; a temporary folder if left out")
 	flags.StringVar(&f.listen, "listen", "grpc://0.0.0.0:8815", "where to listen; port 0 takes a free one. With TLS, grpc:// stands for grpc+tls://")
 	flags.StringVar(&f.signingKeys, "signing-keys", "", "`FILE` of the keys that tickets are signed with, a line each in base64, followed as it changes; replicas need the same. None: keys that live as long as the process")
 	flags.StringVar(&f.http, "http", "", "address of /metrics, /livez and /readyz in plain HTTP, for instance :8080; none if left out")
@@ -68,6 +70,7 @@ func serveCommand() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("config", "file")
 	cmd.MarkFlagsMutuallyExclusive("config", "volume")
 	cmd.MarkFlagsMutuallyExclusive("config", "secret")
+	cmd.MarkFlagsMutuallyExclusive("config", "cache-dir")
 	cmd.MarkFlagsMutuallyExclusive("config", "name")
 	return cmd
 }
@@ -118,7 +121,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err := loadKeys(f.signingKeys, service); err != nil {
 		return err
 	}
-	metrics := newMetrics(service)
+	metrics := newMetrics(service, datasetsCatalog)
 
 	// What watches the server, and lets it be watched, goes on until it is drained.
 	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))

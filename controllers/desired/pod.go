@@ -111,7 +111,7 @@ func podWish(fs *v1alpha1.FlightServer) *v1alpha1.PodTemplate {
 
 // container is the server. It meets the restricted Pod Security Standard.
 func container(fs *v1alpha1.FlightServer, wish *v1alpha1.PodTemplate) (*corev1ac.ContainerApplyConfiguration, error) {
-	env, err := environment(fs.Spec.Resources, wish.Env)
+	env, err := environment(fs, wish.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +157,12 @@ func httpProbe(path string) *corev1ac.ProbeApplyConfiguration {
 	return corev1ac.Probe().WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(portHTTP)))
 }
 
-// environment is the user's, and a memory limit for Go unless the user sets one. (Go itself goes by the CPU limit.)
-func environment(resources *v1alpha1.ResourceRequirements, users []corev1.EnvVar) ([]*corev1ac.EnvVarApplyConfiguration, error) {
+// environment is the user's, and a memory limit for Go unless the user sets one. (Go itself goes by the CPU limit.) What datasets are kept in
+// is not Go's, and is left out.
+func environment(fs *v1alpha1.FlightServer, users []corev1.EnvVar) ([]*corev1ac.EnvVarApplyConfiguration, error) {
 	const goMemLimit = "GOMEMLIMIT"
 	env, err := convert[[]*corev1ac.EnvVarApplyConfiguration](users)
-	if err != nil || resources == nil {
+	if err != nil || fs.Spec.Resources == nil {
 		return env, err
 	}
 	for _, e := range users {
@@ -169,8 +170,9 @@ func environment(resources *v1alpha1.ResourceRequirements, users []corev1.EnvVar
 			return env, nil
 		}
 	}
-	if memory, ok := resources.Limits[corev1.ResourceMemory]; ok {
-		env = append(env, corev1ac.EnvVar().WithName(goMemLimit).WithValue(strconv.FormatInt(memory.Value()/100*memoryShare, 10)))
+	if memory, ok := fs.Spec.Resources.Limits[corev1.ResourceMemory]; ok {
+		left := max(memory.Value()-config.MemoryCacheBytes(fs), 0)
+		env = append(env, corev1ac.EnvVar().WithName(goMemLimit).WithValue(strconv.FormatInt(left/100*memoryShare, 10)))
 	}
 	return env, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
@@ -19,6 +20,7 @@ const (
 	volumeClientCA = "flight-client-ca"
 	volumeReview   = "flight-token-review"
 	volumeTmp      = "flight-tmp"
+	volumeCache    = "flight-cache"
 	// volumeNameStem bounds the readable part of a volume's name; with a prefix and a hash it stays below the 63 characters of a label.
 	volumeNameStem = 24
 )
@@ -49,16 +51,19 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 		add(tokenReviewVolume(), config.TokenReviewDir, true)
 	}
 	add(corev1ac.Volume().WithName(volumeTmp).WithEmptyDir(corev1ac.EmptyDirVolumeSource()), "/tmp", false)
+	if n := config.DiskCacheBytes(p.FlightServer); n > 0 && config.CacheClaim(p.FlightServer) == "" {
+		add(cacheVolume(n), config.PodCacheDir, false)
+	}
 	for _, name := range slices.Sorted(slices.Values(p.ConfigMaps)) {
 		// Optional: one that is created later, or deleted, reaches the running pods. They are not replaced for it.
 		add(corev1ac.Volume().WithName(volumeName("configmap", name)).
 			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(name).WithOptional(true)), config.PodDirs.ConfigMap(name), true)
 	}
-	appended := config.AppendClaims(p.FlightServer)
+	written := config.WrittenClaims(p.FlightServer)
 	for _, name := range slices.Sorted(slices.Values(p.Claims)) {
-		// The mount is read-only, unless a dataset appends, and not the claim: that would attach the volume read-only, and shut out a writer on the same node.
+		// The mount is read-only, unless servers write to it, and not the claim: that would attach the volume read-only, and shut out a writer on the same node.
 		add(corev1ac.Volume().WithName(volumeName("claim", name)).
-			WithPersistentVolumeClaim(corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(name)), config.PodDirs.Claim(name), !appended[name])
+			WithPersistentVolumeClaim(corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(name)), config.PodDirs.Claim(name), !written[name])
 	}
 	for _, v := range wish.Volumes {
 		volume, err := convert[*corev1ac.VolumeApplyConfiguration](corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{
@@ -75,6 +80,19 @@ func mount(p Params, wish *v1alpha1.PodTemplate, spec *corev1ac.PodSpecApplyConf
 		add(volume, v.MountPath, v.Access != v1alpha1.VolumeReadWrite)
 	}
 	return nil
+}
+
+// cacheMargin keeps the kubelet, which evicts a pod whose emptyDir is too large, from ever doing so: of what the cache may take, it is
+// one part in so many, for what file systems take besides the bytes of files, and cacheMarginLeast for the messages that are under way.
+const (
+	cacheMargin      = 10
+	cacheMarginLeast = 64 << 20
+)
+
+// cacheVolume has room for a cache of so many bytes.
+func cacheVolume(n int64) *corev1ac.VolumeApplyConfiguration {
+	size := resource.NewQuantity(n+n/cacheMargin+cacheMarginLeast, resource.BinarySI)
+	return corev1ac.Volume().WithName(volumeCache).WithEmptyDir(corev1ac.EmptyDirVolumeSource().WithSizeLimit(*size))
 }
 
 // tlsVolume has the certificate and its key, and nothing else of the Secret. It is optional, for the Secret may be created later, and it is

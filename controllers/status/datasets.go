@@ -110,6 +110,9 @@ func fromHealth(name string, a answer) v1alpha1.DatasetStatus {
 	}
 	if d.SchemaFingerprint != "" {
 		s.Rows, s.Bytes, s.Files = ptr.To(d.Rows), ptr.To(d.Bytes), ptr.To(int32(d.Files))
+		if d.CachedBytes > 0 {
+			s.CachedBytes = ptr.To(d.CachedBytes)
+		}
 	}
 	if !d.RefreshedAt.IsZero() {
 		s.RefreshedAt = ptr.To(metav1.NewTime(d.RefreshedAt.Truncate(1e9)))

@@ -255,12 +255,12 @@ func TestMemoryOfManyStreams(t *testing.T) {
 			done.Go(func() {
 				var rows int64
 				waited := false
-				for b, err := range s.ReadSelected(t.Context(), []Selection{{Part: 0}}, format.ReadOptions{}) {
+				for b, err := range s.ReadSelected(t.Context(), []Selection{{Part: 0}}, 0, format.ReadOptions{}) {
 					if err != nil {
 						t.Error(err)
 						break
 					}
-					if rows += b.NumRows(); rows >= s.Layout.Rows()/2 && !waited {
+					if rows += b.Batch.NumRows(); rows >= s.Layout.Rows()/2 && !waited {
 						waited = true
 						halfway.Done()
 						measured.Wait()

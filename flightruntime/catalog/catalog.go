@@ -25,6 +25,7 @@ type Catalog struct {
 	mu       sync.RWMutex
 	names    []string // sorted
 	datasets map[string]*dataset
+	caches   caches
 }
 
 // New makes an empty catalog. Close releases it.
@@ -36,10 +37,11 @@ func New(log *slog.Logger) *Catalog {
 	}
 }
 
-// Close ends loading and waits until it has. Snapshots go on being readable.
+// Close ends loading and waits until it has. Snapshots go on being readable, from their sources.
 func (c *Catalog) Close() {
 	c.stop()
 	c.running.Wait()
+	c.closeCaches()
 }
 
 // Apply makes the catalog hold the given datasets and no others. It does not wait: each dataset's Status tells how far it is.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flight-operator/flight-operator/flightruntime/cache"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
@@ -136,6 +137,7 @@ func (d *dataset) run(ctx context.Context) {
 		defer d.mu.Unlock()
 		close(d.changed) // nothing changes any more
 	}()
+	defer d.forgetCached()
 	var l loader
 	l.attempt(ctx, d, true)
 	close(d.attempted)
@@ -160,6 +162,8 @@ type loader struct {
 	failedVersions string // what was listed when reading failed
 	failedErr      error
 	failedAt       time.Time
+	needed         int64 // bytes that a version takes for which there was no room in memory; 0 if there was
+	neededFor      string
 	backoff        time.Duration
 	wait           time.Duration // until the next attempt
 }
@@ -170,11 +174,13 @@ func (l *loader) attempt(ctx context.Context, d *dataset, asked bool) {
 	d.mu.Lock()
 	spec, current := d.spec, d.snapshot
 	d.mu.Unlock()
-	snapshot, err := l.load(ctx, d, spec, current, asked)
+	snapshot, note, err := l.load(ctx, d, spec, current, asked)
 	if ctx.Err() != nil {
 		return
 	}
-	if !d.record(spec, snapshot, err) {
+	recorded := d.record(spec, snapshot, note, err)
+	d.keepCached()
+	if !recorded {
 		l.wait = 0 // the specification changed meanwhile
 		return
 	}
@@ -196,35 +202,44 @@ func (l *loader) attempt(ctx context.Context, d *dataset, asked bool) {
 	l.wait = l.backoff
 }
 
-// load reads what the specification names, or returns the current snapshot where that is still what it names.
-func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, current *Snapshot, asked bool) (*Snapshot, error) {
+// load reads what the specification names, or returns the current snapshot where that is still what it names. note is what is to be told of
+// one that can be served.
+func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, current *Snapshot, asked bool) (_ *Snapshot, note string, err error) {
 	src, err := sourceOf(spec)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	objects, err := src.List(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	versions := fmt.Sprintf("%s %t\n%s", spec.Format, spec.Allows().Overwrite, versionsOf(objects))
 	switch {
 	case current != nil && current.versions == versions:
-		return current.describedAs(spec), nil
+		return l.fill(ctx, d, spec, current.describedAs(spec))
 	case !asked && l.failedErr != nil && l.failedVersions == versions && time.Since(l.failedAt) < unchangedRetry:
-		return nil, l.failedErr
+		return nil, "", l.failedErr
 	}
+	snapshot, err := d.inspectInTurn(ctx, spec, objects, current, versions)
+	if err == nil {
+		snapshot, note, err = l.fill(ctx, d, spec, snapshot)
+	}
+	if err != nil {
+		l.failedVersions, l.failedErr, l.failedAt = versions, err, time.Now()
+		return nil, "", err
+	}
+	l.failedErr = nil
+	return snapshot, note, nil
+}
+
+// inspectInTurn is inspect, of as many datasets at a time as the catalog has places for.
+func (d *dataset) inspectInTurn(ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string) (*Snapshot, error) {
 	release, err := d.catalog.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	snapshot, err := d.inspect(ctx, spec, objects, current, versions)
-	if err != nil {
-		l.failedVersions, l.failedErr, l.failedAt = versions, err, time.Now()
-		return nil, err
-	}
-	l.failedErr = nil
-	return snapshot, nil
+	return d.inspect(ctx, spec, objects, current, versions)
 }
 
 // errFailed stands for a panic: its text is for the log.
@@ -243,16 +258,16 @@ func (d *dataset) inspect(ctx context.Context, spec config.Dataset, objects []so
 }
 
 // record keeps the outcome of an attempt, unless the specification has changed since it began.
-func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) bool {
+func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, note string, err error) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !reflect.DeepEqual(d.spec, spec) {
 		return false
 	}
-	was := d.state
+	was, told := d.state, d.message
 	switch {
 	case err == nil:
-		d.state, d.message = Ready, ""
+		d.state, d.message = Ready, note
 		d.serve(snapshot)
 	case spec.Allows().Append && errors.Is(err, source.ErrNoMatch):
 		d.state, d.message = Ready, empty
@@ -264,10 +279,31 @@ func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, err error) boo
 	default:
 		d.state, d.message = Failed, err.Error()
 	}
-	if d.state != was {
+	if d.state != was || d.state == Ready && d.message != told {
 		d.catalog.logChange(d.spec.Name, d.state, d.message, d.snapshot)
 	}
 	return true
+}
+
+// progress tells how much of a version that nothing is served before has been read into memory.
+func (d *dataset) progress(rows, of int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state == Loading {
+		d.message = fmt.Sprintf("being read into memory: %d of %d rows are there", rows, of)
+	}
+}
+
+// forgetCached lets go of all that the dataset has in memory.
+func (d *dataset) forgetCached() { d.catalog.keep(d, nil) }
+
+// keepCached lets go of what is cached in memory and no longer served.
+func (d *dataset) keepCached() {
+	if s := d.status().Snapshot; s != nil && s.caching != nil && s.caching.cache.Mode() == cache.Memory {
+		d.catalog.keep(d, s.caching.keys)
+		return
+	}
+	d.forgetCached()
 }
 
 // empty is what is said of a dataset that clients put into, as long as they have not.

@@ -36,6 +36,8 @@ type Snapshot struct {
 	versions string
 	// holds is true if readers hold their objects open: clients may replace them at any time.
 	holds bool
+	// caching is nil if the dataset is not cached.
+	caching *caching
 	// changed is told when an object turns out not to be the one that was inspected.
 	changed func()
 }

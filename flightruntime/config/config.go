@@ -32,6 +32,8 @@ type Config struct {
 	Name     string    `json:"name"`
 	Datasets []Dataset `json:"datasets,omitempty"`
 	Limits   Limits    `json:"limits"`
+	// Cache bounds what datasets with a Cache take; nil if none has one.
+	Cache *Cache `json:"cache,omitempty"`
 	// ExternalAddress is the Flight location that endpoints name beside the place where they were got.
 	ExternalAddress string `json:"externalAddress,omitempty"`
 	// TLS is nil for a server that speaks plain text.
@@ -55,6 +57,8 @@ type Dataset struct {
 	// Access says what clients may do besides reading; see Allows. With Append and ReadWrite, the batches that they put become further files
 	// of the glob in Files. ReadOnly is not rendered: servers from before there was Append refuse a field that they do not know.
 	Access v1alpha1.Access `json:"access,omitempty"`
+	// Cache is where the dataset is kept as it is sent: Memory or Disk. None is not rendered, as ReadOnly is not.
+	Cache v1alpha1.CacheMode `json:"cache,omitempty"`
 }
 
 // Inline is text in the configuration itself.

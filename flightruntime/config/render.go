@@ -44,6 +44,8 @@ type Dirs struct {
 	ClientCA func(*v1alpha1.ClientCA) string
 	// Auth is the directory with files of auth, by its name.
 	Auth func(dir string) string
+	// Cache is the folder of the disk cache, where that is not on a claim.
+	Cache string
 }
 
 // PodDirs are the mount paths in a pod.
@@ -53,9 +55,10 @@ var PodDirs = Dirs{
 	TLS:       func(string) string { return PodTLSDir },
 	ClientCA:  func(*v1alpha1.ClientCA) string { return path.Join(PodClientCADir, CAKey) },
 	Auth:      func(dir string) string { return path.Join("/var/lib/flight/auth", dir) },
+	Cache:     PodCacheDir,
 }
 
-// Names are the ConfigMaps and claims that a FlightServer's datasets name, each once, in the order of the datasets.
+// Names are the ConfigMaps and claims that a FlightServer's datasets name, each once, in the order of the datasets, and the claim of its cache.
 func Names(fs *v1alpha1.FlightServer) (configMaps, claims []string) {
 	seen := map[string]bool{}
 	once := func(names []string, kind, name string) []string {
@@ -73,16 +76,22 @@ func Names(fs *v1alpha1.FlightServer) (configMaps, claims []string) {
 			claims = once(claims, "PersistentVolumeClaim", s.ClaimName)
 		}
 	}
+	if claim := CacheClaim(fs); claim != "" {
+		claims = once(claims, "PersistentVolumeClaim", claim)
+	}
 	return configMaps, claims
 }
 
-// AppendClaims are the claims that servers write to: those of datasets that clients may put into.
-func AppendClaims(fs *v1alpha1.FlightServer) map[string]bool {
+// WrittenClaims are the claims that servers write to: those of datasets that clients may put into, and that of the cache.
+func WrittenClaims(fs *v1alpha1.FlightServer) map[string]bool {
 	claims := map[string]bool{}
 	for _, d := range fs.Spec.Datasets {
 		if s := d.Source.Volume; s != nil && AllowedBy(d.Access).Append {
 			claims[s.ClaimName] = true
 		}
+	}
+	if claim := CacheClaim(fs); claim != "" {
+		claims[claim] = true
 	}
 	return claims
 }
@@ -103,6 +112,8 @@ func Render(fs *v1alpha1.FlightServer, refs References) (*Config, field.ErrorLis
 	tls, tlsErrs := renderTLS(fs, refs)
 	c.TLS, errs = tls, append(errs, tlsErrs...)
 	c.Auth = renderAuth(fs, refs)
+	cache, cacheErrs := renderCache(fs, refs)
+	c.Cache, errs = cache, append(errs, cacheErrs...)
 	seen := map[string]bool{}
 	for i, d := range fs.Spec.Datasets {
 		at := field.NewPath("spec", "datasets").Index(i)
@@ -141,7 +152,7 @@ func renderLimits(l *v1alpha1.Limits) Limits {
 }
 
 func renderDataset(at *field.Path, d v1alpha1.Dataset, namespace string, refs References) (Dataset, field.ErrorList) {
-	out := Dataset{Name: d.Name, Description: d.Description, Format: string(d.Format)}
+	out := Dataset{Name: d.Name, Description: d.Description, Format: string(d.Format), Cache: cacheMode(d)}
 	if sources(d.Source) != 1 {
 		return out, field.ErrorList{field.Required(at.Child("source"), "set exactly one of inline, configMap and volume")}
 	}
@@ -202,9 +213,13 @@ func configMapFiles(s *v1alpha1.ConfigMapSource, namespace string, refs Referenc
 
 func volumeFiles(s *v1alpha1.VolumeSource, namespace string, refs References) (*Files, string) {
 	if !refs.Claims[s.ClaimName] {
-		return nil, fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it", path.Join(namespace, s.ClaimName))
+		return nil, missingClaim(namespace, s.ClaimName)
 	}
 	return &Files{Root: refs.Dirs.Claim(s.ClaimName), Path: s.Path}, ""
+}
+
+func missingClaim(namespace, name string) string {
+	return fmt.Sprintf("PersistentVolumeClaim %s does not exist: create it", path.Join(namespace, name))
 }
 
 func refreshInterval(r *v1alpha1.Refresh) metav1.Duration {

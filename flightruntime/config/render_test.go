@@ -229,11 +229,11 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestAppendClaims(t *testing.T) {
+func TestWrittenClaims(t *testing.T) {
 	appended := func(claim string) v1alpha1.Dataset {
 		return v1alpha1.Dataset{Access: "Append", Source: volumeSource(claim, "*.parquet")}
 	}
-	got := AppendClaims(flightServer(
+	got := WrittenClaims(flightServer(
 		v1alpha1.Dataset{Source: volumeSource("shared", "a.csv")},
 		appended("shared"),
 		v1alpha1.Dataset{Access: "ReadOnly", Source: volumeSource("read", "a.csv")},

@@ -25,10 +25,12 @@ var datasetName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 func (c *Config) Validate() field.ErrorList {
 	errs := append(c.Limits.validate(field.NewPath("limits")), c.TLS.validate(field.NewPath("tls"))...)
 	errs = append(errs, c.Auth.validate(field.NewPath("auth"), c.TLS)...)
+	errs = append(errs, c.Cache.validate(field.NewPath("cache"))...)
 	seen := map[string]bool{}
 	for i, d := range c.Datasets {
 		at := field.NewPath("datasets").Index(i)
 		errs = append(errs, d.validate(at)...)
+		errs = append(errs, c.validateCache(at, d)...)
 		if seen[d.Name] {
 			errs = append(errs, field.Duplicate(at.Child("name"), d.Name))
 		}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -110,14 +109,19 @@ func (r *record) decided(p permit, ok bool) {
 }
 
 // moved notes a batch that came or went.
-func (r *record) moved(batch arrow.RecordBatch) {
-	if r == nil || batch == nil {
+func (r *record) moved(c wire.Chunk) {
+	var rows, bytes int64
+	switch {
+	case r == nil:
 		return
+	case c.Batch != nil:
+		rows, bytes = c.Batch.NumRows(), wire.BatchBytes(c.Batch)
+	case c.Encoded != nil && c.Encoded.Rows > 0:
+		rows, bytes = c.Encoded.Rows, int64(len(c.Encoded.Data))
 	}
-	bytes := wire.BatchBytes(batch)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rows += batch.NumRows()
+	r.rows += rows
 	r.bytes += bytes
 }
 

@@ -236,12 +236,12 @@ func (s *Service) stream(ctx context.Context, r request, selected []catalog.Sele
 		Schema:          r.plan.Schema(),
 		MaxMessageBytes: s.maxMessageBytes(),
 		Chunks: func(yield func(flightruntime.Chunk, error) bool) {
-			for batch, err := range s.read(ctx, r, selected) {
+			for chunk, err := range s.read(ctx, r, selected) {
 				if err != nil && ctx.Err() != nil {
 					err = context.Cause(ctx)
 				}
-				r.record.moved(batch)
-				if !yield(flightruntime.Chunk{Batch: batch}, r.callError(ctx, err)) || err != nil {
+				r.record.moved(chunk)
+				if !yield(chunk, r.callError(ctx, err)) || err != nil {
 					return
 				}
 			}
@@ -254,14 +254,15 @@ const maxReadAttempts = 5
 
 // read is r.read, of all units if there is no selection. In that case files that are gone before the first of them was read, for somebody has
 // replaced them, are no error: those in their place are read.
-func (s *Service) read(ctx context.Context, r request, selected []catalog.Selection) iter.Seq2[arrow.RecordBatch, error] {
+func (s *Service) read(ctx context.Context, r request, selected []catalog.Selection) iter.Seq2[flightruntime.Chunk, error] {
+	encoded := s.maxMessageBytes()
 	if selected != nil {
-		return r.read(ctx, selected)
+		return r.read(ctx, selected, encoded)
 	}
-	return func(yield func(arrow.RecordBatch, error) bool) {
+	return func(yield func(flightruntime.Chunk, error) bool) {
 		for attempt := 1; ; attempt++ {
 			begun, again := false, false
-			for batch, err := range r.read(ctx, everything(r.snapshot.Layout)) {
+			for chunk, err := range r.read(ctx, everything(r.snapshot.Layout), encoded) {
 				var changed *catalog.ChangedError
 				if !begun && attempt < maxReadAttempts && errors.As(err, &changed) {
 					if r, again = s.newer(ctx, r); again {
@@ -269,7 +270,7 @@ func (s *Service) read(ctx context.Context, r request, selected []catalog.Select
 					}
 				}
 				begun = true
-				if !yield(batch, err) || err != nil {
+				if !yield(chunk, err) || err != nil {
 					return
 				}
 			}

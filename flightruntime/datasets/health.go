@@ -73,6 +73,7 @@ func (p permit) health(d catalog.Status) flightruntime.DatasetHealth {
 	h := datasetHealth(d)
 	if p.narrowed() {
 		h.Rows, h.Bytes, h.Files, h.SchemaFingerprint, h.Message = -1, -1, -1, "", ""
+		h.CachedBytes = 0
 	}
 	return h
 }
@@ -84,6 +85,7 @@ func datasetHealth(d catalog.Status) flightruntime.DatasetHealth {
 	h := flightruntime.DatasetHealth{Name: d.Name, State: flightruntime.DatasetState(d.State), Message: text.Cut(d.Message, maxMessage)}
 	if s := d.Snapshot; s != nil {
 		h.Rows, h.Bytes, h.Files = s.Layout.Rows(), s.Layout.Bytes(), len(s.Layout.Parts)
+		h.CachedBytes = s.CachedBytes()
 		h.SchemaFingerprint, h.RefreshedAt = s.SchemaFingerprint, s.ReadAt
 	}
 	return h

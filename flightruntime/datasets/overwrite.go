@@ -120,7 +120,7 @@ func (f *replacementFiles) writeFile(w io.Writer) error {
 func (f *replacementFiles) advance() error {
 	for {
 		c, err := f.reader.Read()
-		f.record.moved(c.Batch)
+		f.record.moved(c)
 		if errors.Is(err, io.EOF) {
 			f.next = nil
 			return nil

@@ -227,14 +227,14 @@ func TestReadersKeepTheVersionTheyBeganWith(t *testing.T) {
 			}
 			s.wantRows(t, "a 2 ")
 		}
-		seen += batch.NumRows()
+		seen += batch.Batch.NumRows()
 	}
 	if seen != 2*parts*rows {
 		t.Errorf("the reader got %d rows, want %d", seen, 2*parts*rows)
 	}
 	// Who has read a descriptor and not begun to read its version gets the newest.
 	for batch, err := range s.read(t.Context(), r, nil) {
-		if err != nil || batch.NumRows() != 1 {
+		if err != nil || batch.Batch.NumRows() != 1 {
 			t.Errorf("%v, %v, want the row that is there now", batch, err)
 		}
 	}

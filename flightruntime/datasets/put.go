@@ -232,7 +232,7 @@ func take(ctx context.Context, place *landingPlace, asked putRequest, r *flightr
 			continue // metadata alone mean nothing here
 		}
 		n++
-		recordOf(ctx).moved(c.Batch)
+		recordOf(ctx).moved(c)
 		next := onItsWay{receipt: receipt{Batch: n, Rows: c.Batch.NumRows()}}
 		if c.Batch.NumRows() > 0 {
 			if next.pending, err = place.appender.Enqueue(ctx, c.Batch, asked.key(ctx, n)); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 
 	"github.com/flight-operator/flight-operator/flightruntime"
@@ -13,6 +12,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/scan"
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
 // request is a query on the snapshot that is served now.
@@ -113,12 +113,13 @@ func (r request) bytes() int64 {
 	return r.snapshot.Layout.Bytes()
 }
 
-// read yields the answer's batches from some units of the dataset. A batch is valid until the next.
-func (r request) read(ctx context.Context, selected []catalog.Selection) iter.Seq2[arrow.RecordBatch, error] {
+// read yields the answer from some units of the dataset: batches, which are valid until the next, or, of what is cached and goes out as it is,
+// messages of at most so many bytes.
+func (r request) read(ctx context.Context, selected []catalog.Selection, encoded int) iter.Seq2[wire.Chunk, error] {
 	if r.whole() {
-		return r.snapshot.ReadSelected(ctx, selected, format.ReadOptions{})
+		return r.snapshot.ReadSelected(ctx, selected, encoded, format.ReadOptions{})
 	}
-	return func(yield func(arrow.RecordBatch, error) bool) {
+	return func(yield func(wire.Chunk, error) bool) {
 		run := r.plan.Start(nil)
 		if run.Done() {
 			return
@@ -127,15 +128,15 @@ func (r request) read(ctx context.Context, selected []catalog.Selection) iter.Se
 			Columns: r.plan.Columns(),
 			Keep:    func(st format.Statistics) bool { return r.plan.MayMatch(st) },
 		}
-		for batch, err := range r.snapshot.ReadSelected(ctx, selected, opts) {
+		for chunk, err := range r.snapshot.ReadSelected(ctx, selected, 0, opts) {
 			if err == nil {
-				batch, err = run.Apply(ctx, batch)
+				chunk.Batch, err = run.Apply(ctx, chunk.Batch)
 			}
 			if err != nil {
-				yield(nil, err)
+				yield(wire.Chunk{}, err)
 				return
 			}
-			if !emit(yield, batch) || run.Done() {
+			if !emit(yield, chunk) || run.Done() {
 				return
 			}
 		}
@@ -143,7 +144,7 @@ func (r request) read(ctx context.Context, selected []catalog.Selection) iter.Se
 }
 
 // emit hands over a batch, unless it has no row, and releases it.
-func emit(yield func(arrow.RecordBatch, error) bool, batch arrow.RecordBatch) bool {
-	defer batch.Release()
-	return batch.NumRows() == 0 || yield(batch, nil)
+func emit(yield func(wire.Chunk, error) bool, chunk wire.Chunk) bool {
+	defer chunk.Batch.Release()
+	return chunk.Batch.NumRows() == 0 || yield(chunk, nil)
 }

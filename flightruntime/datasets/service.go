@@ -68,6 +68,7 @@ func (s *Service) SetAuth(health func() *flightruntime.AuthHealth) { s.auth = he
 // before.
 func (s *Service) Load(c *config.Config, raw []byte) (changed bool) {
 	next := &loadedConfig{Config: c, hash: config.Hash(raw)}
+	s.catalog.Configure(c.Cache)
 	s.catalog.Apply(c.Datasets)
 	before := s.loaded.Swap(next)
 	s.landings.keep(c.Datasets)

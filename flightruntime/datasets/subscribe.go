@@ -131,7 +131,7 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 			return nil // the same objects under a new description
 		}
 	}
-	for batch, err := range now.read(s.ctx, selected) {
+	for chunk, err := range now.read(s.ctx, selected, 0) {
 		var changed *catalog.ChangedError
 		if errors.As(err, &changed) {
 			return nil // a newer snapshot comes, which tells what is to be done
@@ -143,8 +143,9 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 		if err != nil {
 			return err
 		}
-		asked.record.moved(batch)
-		if err := s.w.Write(flightruntime.Chunk{Batch: batch, AppMetadata: metadata}); err != nil {
+		asked.record.moved(chunk)
+		chunk.AppMetadata = metadata
+		if err := s.w.Write(chunk); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@
 //
 // Memory: a frame aliases the buffers of the batch that it was made from, and grpc-go writes it after SendMsg has returned. Batches that
 // are written here have to live in memory that the garbage collector owns, as that of memory.DefaultAllocator does; releasing such a
-// batch after Write is fine. Batches that a Reader with the default allocator has read are of that kind.
+// batch after Write is fine. Batches that a Reader with the default allocator has read are of that kind. Other memory needs an Owner.
 package wire
 
 import (

@@ -16,21 +16,24 @@ type frame struct {
 	buffers mem.BufferSlice
 	size    int  // of all buffers, in bytes
 	taken   bool // whether grpc-go has got the buffers, which it then frees
+	lent    bool // the buffers keep an Owner; see lend
 }
 
 // referMin is the size from which a message is worth being written by reference. conn decides of its buffers.
 const referMin = 4 << 10
 
 // send sends the frame. On a connection that can do so, those of a large message are written as they are, and freed when they have left.
-// Otherwise grpc-go copies them, and forgets those of a call whose connection has broken: what has to be freed is copied here in time.
+// Otherwise grpc-go copies them, and forgets those of a call whose connection has broken: what has to be freed is copied here in time, unless
+// it has an Owner, who finds out.
 func (f *frame) send(stream MessageSender, c *conn.Conn) error {
-	if c != nil && f.size >= referMin {
+	switch {
+	case f.size < referMin, c == nil && !f.lent:
+		f.own()
+	case c != nil:
 		kept := f.buffers
 		kept.Ref() // grpc-go reads them if it compresses the message, even when the connection has ended
 		defer kept.Free()
 		f.buffers = c.Announce(f.buffers)
-	} else {
-		f.own()
 	}
 	err := stream.SendMsg(f)
 	if !f.taken {

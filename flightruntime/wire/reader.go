@@ -32,13 +32,17 @@ type ReaderOptions struct {
 	Validation ipcguard.Validation
 }
 
-// Chunk is what one message of a stream brings: a record batch, app_metadata, or both.
+// Chunk is what one message of a stream brings: a record batch, app_metadata, or both. A Reader leaves Encoded and Owner empty.
 type Chunk struct {
 	// Batch is nil if the message had metadata alone. It belongs to the Reader and is valid until the next call of Next or Release: retain
 	// it to keep it. Nobody may change what is in it.
 	Batch arrow.RecordBatch
 	// AppMetadata is nil if there is none. It belongs to the caller.
 	AppMetadata []byte
+	// Encoded, if set, is sent as it is, in place of a batch and whatever the Writer's options are.
+	Encoded *Encoded
+	// Owner has the memory that Batch or Encoded lie in; nil if that is the garbage collector's. See Owner.
+	Owner Owner
 }
 
 // Reader reads the FlightData messages of one stream: what a client of DoGet gets, what a server of DoPut gets, or either side of

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -56,6 +57,10 @@ type Writer struct {
 	target   int64                 // bytes of a message
 	compacts bool                  // whether a column is of a type that needsCompact
 	floats   *floatingDictionaries // nil if there are none
+	// Of schemas with dictionaries: the ipc.Writer remembers those that it has sent.
+	dictionaries bool
+	remembers    bool  // whether it has any to remember
+	owner        Owner // of those that it remembers
 }
 
 // NewWriter sends the schema at once, so that a client that waits for it is not kept until the first batch, and returns a writer of
@@ -133,6 +138,7 @@ func (w *Writer) Begin(schema *arrow.Schema) (err error) {
 	if slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, isFloatingDictionary) }) {
 		w.floats = &floatingDictionaries{}
 	}
+	w.dictionaries = slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, isDictionary) })
 	w.restart()
 	return nil
 }
@@ -147,8 +153,11 @@ func schemaPayload(schema *arrow.Schema) (p ipc.Payload, err error) {
 	return ipc.GetSchemaPayload(schema, memory.DefaultAllocator), nil
 }
 
+func isDictionary(dt arrow.DataType) bool { return dt.ID() == arrow.DICTIONARY }
+
 // restart has the dictionaries sent anew with the next batch.
 func (w *Writer) restart() {
+	w.remembers = false
 	if w.ipc != nil {
 		_ = w.ipc.Close() // it sends nothing
 	}
@@ -162,11 +171,9 @@ func (w *Writer) Write(batch arrow.RecordBatch) error { return w.WriteWithMetada
 // WriteWithMetadata is Write with app_metadata, which go with the first of the messages that bring the batch's rows.
 func (w *Writer) WriteWithMetadata(batch arrow.RecordBatch, appMetadata []byte) error {
 	if w.schema == nil {
-		return errors.New("no schema has been sent: call Begin before the first batch is written")
+		return errNoSchema
 	}
-	w.out.next.appMetadata = appMetadata
-	defer func() { w.out.next.appMetadata = nil }()
-	return w.write(batch)
+	return w.writeOwned(Chunk{Batch: batch, AppMetadata: appMetadata})
 }
 
 // WriteMetadata sends app_metadata without a batch, before the schema or behind it.
@@ -179,12 +186,65 @@ func (w *Writer) WriteMetadata(appMetadata []byte) error {
 	return w.out.sendAlone()
 }
 
-// WriteChunk sends what a Reader's Next gives: a batch, app_metadata, or both.
+// WriteChunk sends what a Reader's Next gives: a batch, app_metadata, or both. What has an Owner may be let go of when WriteChunk returns.
 func (w *Writer) WriteChunk(c Chunk) error {
-	if c.Batch == nil {
+	switch {
+	case c.Batch == nil && c.Encoded == nil:
 		return w.WriteMetadata(c.AppMetadata)
+	case w.schema == nil:
+		return errNoSchema
+	case c.Encoded != nil:
+		return w.writeEncoded(c)
+	default:
+		return w.writeOwned(c)
 	}
-	return w.WriteWithMetadata(c.Batch, c.AppMetadata)
+}
+
+// errNoSchema refuses batches before the schema.
+var errNoSchema = errors.New("no schema has been sent: call Begin before the first batch is written")
+
+// writeOwned sends a batch with its app_metadata.
+func (w *Writer) writeOwned(c Chunk) error {
+	if w.dictionaries && c.Owner != w.owner {
+		w.forget()
+		if w.owner = c.Owner; w.owner != nil {
+			w.owner.Retain()
+		}
+	}
+	w.out.owner, w.out.next.appMetadata = c.Owner, c.AppMetadata
+	defer func() { w.out.owner, w.out.next.appMetadata = nil, nil }()
+	return w.write(c.Batch)
+}
+
+// writeEncoded sends a message that is encoded already. If it is a dictionary, the one that was sent before is no longer what clients have.
+func (w *Writer) writeEncoded(c Chunk) error {
+	if w.remembers {
+		w.forget()
+	}
+	e := envelope{descriptor: w.out.next.descriptor, appMetadata: c.AppMetadata}
+	f := &frame{size: len(c.Encoded.Data)}
+	if e.descriptor != nil || len(e.appMetadata) > 0 {
+		f.buffers = append(f.buffers, e.frame().buffers...)
+		f.size += f.buffers.Len()
+	}
+	f.buffers = append(f.buffers, mem.SliceBuffer(c.Encoded.Data))
+	w.out.owner = c.Owner
+	defer func() { w.out.owner = nil }()
+	return w.out.send(f)
+}
+
+// forget lets go of the dictionaries that were sent, so that the next batch sends its own anew.
+func (w *Writer) forget() {
+	if w.remembers {
+		w.restart()
+	}
+	if w.floats != nil {
+		w.floats.release()
+	}
+	if w.owner != nil {
+		w.owner.Release()
+		w.owner = nil
+	}
 }
 
 func (w *Writer) write(batch arrow.RecordBatch) error {
@@ -216,17 +276,16 @@ func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
 	if w.floats != nil && w.floats.changed(batch) {
 		w.restart()
 	}
+	w.remembers = w.dictionaries
 	return w.ipc.Write(batch)
 }
 
 // Close releases what the writer holds. It sends nothing: the end of the stream is the end of the call, or of the client's half of it.
 func (w *Writer) Close() error {
-	if w.floats != nil {
-		w.floats.release()
-	}
 	if w.ipc == nil {
 		return nil
 	}
+	w.forget()
 	return w.ipc.Close()
 }
 
@@ -249,6 +308,8 @@ type payloadSender struct {
 	version ipc.MetadataVersion
 	// next is what goes with the next message: the descriptor with any, app_metadata with one of rows, or alone.
 	next envelope
+	// owner of what is sent; nil if it is the garbage collector's.
+	owner Owner
 	// skipSchema drops the next payload: the schema with which each ipc.Writer begins, and which Begin has sent.
 	skipSchema bool
 }
@@ -291,6 +352,9 @@ func (s *payloadSender) send(f *frame) error {
 			"a message of %d bytes exceeds the limit of %d: a single row, dictionary, schema or app_metadata are that large; raise limits.maxMessageBytes", f.size, s.limit))
 	}
 	s.next.descriptor = nil
+	if s.owner != nil {
+		f.lend(s.owner)
+	}
 	return f.send(s.stream, s.conn)
 }
 

@@ -1,0 +1,295 @@
+package cache
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Names in the folder: the key in hexadecimal, and one of these.
+const (
+	partSuffix = ".part"
+	// stagedSuffix comes behind something that makes the name unique. Such a file is locked for as long as a process writes it.
+	stagedSuffix = ".tmp"
+)
+
+const (
+	// recentUse protects a part from going to make room. A reader that goes through more than the cache can hold, again and again, would
+	// otherwise find nothing that it wants; so it finds what fits.
+	recentUse = time.Minute
+	// abandonedAfter is when a file that nobody has locked is nobody's: the time between making and locking it is far shorter.
+	abandonedAfter = 5 * time.Second
+	// unlockedAfter is the same where locks do not work.
+	unlockedAfter = time.Hour
+)
+
+// folder is the store of a cache on a disk. The folder itself is the list of what there is, for other processes may share it.
+type folder struct {
+	cache  *Cache
+	root   *os.Root
+	recent time.Duration
+
+	mu   sync.Mutex // of those who make room
+	left int64      // bytes that may be written before the folder has to be looked at again
+}
+
+func openFolder(c *Cache, dir string) (*folder, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &folder{cache: c, root: root, recent: recentUse}
+	if _, err := s.list(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return s, nil
+}
+
+// Close closes the folder.
+func (s *folder) Close() error { return s.root.Close() }
+
+func partName(k Key) string { return k.String() + partSuffix }
+
+// staged is a file that has its name only once it is complete.
+type staged struct {
+	*os.File
+
+	folder    *folder
+	name, to  string
+	committed bool
+}
+
+func (s *folder) begin(k Key) (stagedFile, error) {
+	s.mu.Lock()
+	s.left = 0 // others may have written meanwhile
+	s.mu.Unlock()
+	name := fmt.Sprintf("%s.%d-%d%s", k, os.Getpid(), time.Now().UnixNano(), stagedSuffix)
+	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(err, f.Close(), s.root.Remove(name))
+	}
+	return &staged{File: f, folder: s, name: name, to: partName(k)}, nil
+}
+
+func (f *staged) commit() error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.folder.root.Rename(f.name, f.to); err != nil {
+		return err
+	}
+	f.committed = true
+	return nil
+}
+
+func (f *staged) file() *os.File { return f.File }
+
+// Close unlocks the file, too.
+func (f *staged) Close() error {
+	if f.committed {
+		return f.File.Close()
+	}
+	f.folder.mu.Lock()
+	f.folder.left = 0
+	f.folder.mu.Unlock()
+	return errors.Join(f.folder.root.Remove(f.name), f.File.Close())
+}
+
+// lock takes a file for this process. A file system without locks is one where files that were left behind stay until they are old.
+func lock(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOSYS) {
+		return nil
+	}
+	return err
+}
+
+func (s *folder) take(k Key, units []int64) (*file, error) {
+	f, err := s.root.OpenFile(partName(k), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errAbsent
+	}
+	if err != nil {
+		return nil, err
+	}
+	taken, err := s.read(f, k, units)
+	if err == nil {
+		return taken, nil
+	}
+	err = errors.Join(err, f.Close())
+	if !errors.Is(err, errDamaged) {
+		return nil, err
+	}
+	s.cache.failures.Add(1)
+	s.cache.log.Warn("a file of the cache is not used, and removed", "file", partName(k), "error", err)
+	if err := s.root.RemoveAll(partName(k)); err != nil {
+		return nil, err
+	}
+	return nil, errAbsent
+}
+
+// read makes sure that a file of an earlier process is what it says.
+func (s *folder) read(f *os.File, k Key, units []int64) (*file, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, damaged("it is no file")
+	}
+	x, err := readIndex(f, info.Size(), k, units)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.verify(f, s.cache.ctx.Err); err != nil {
+		return nil, err
+	}
+	return &file{File: f, size: info.Size(), index: x}, nil
+}
+
+func (s *folder) touched(k Key) {
+	now := time.Now()
+	_ = s.root.Chtimes(partName(k), now, now) // it may be gone
+}
+
+// entry is a file of the folder.
+type entry struct {
+	name string
+	info fs.FileInfo
+	used time.Time
+}
+
+// list gives the files of the folder, and removes those that a process has begun and never finished.
+func (s *folder) list() ([]entry, error) {
+	dir, err := s.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	found, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry, 0, len(found))
+	for _, e := range found {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() {
+			continue // it is gone meanwhile, or none of ours
+		}
+		if strings.HasSuffix(e.Name(), stagedSuffix) && s.abandoned(e.Name(), info) {
+			_ = s.root.Remove(e.Name()) // another one may have done so
+			continue
+		}
+		entries = append(entries, entry{name: e.Name(), info: info, used: info.ModTime()})
+	}
+	return entries, nil
+}
+
+// abandoned is true if no process writes a file any more.
+func (s *folder) abandoned(name string, info fs.FileInfo) bool {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	age := time.Since(info.ModTime())
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		return age > unlockedAfter
+	}
+	return age > abandonedAfter
+}
+
+func (s *folder) room(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left >= n {
+		s.left -= n
+		return nil
+	}
+	entries, err := s.list()
+	if err != nil {
+		return err
+	}
+	limit := s.cache.Limit()
+	s.left = limit - s.cache.unlisted(entries)
+	for _, e := range entries {
+		s.left -= e.info.Size()
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return a.used.Compare(b.used) })
+	for _, e := range entries {
+		if s.left >= n {
+			break
+		}
+		if !strings.HasSuffix(e.name, partSuffix) || time.Since(e.used) < s.recent || !s.cache.evict(e) {
+			continue
+		}
+		if err := s.root.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.left += e.info.Size()
+	}
+	if s.left < n {
+		left := s.left
+		s.left = 0
+		return &RoomError{Mode: Disk, Limit: limit, Left: left}
+	}
+	s.left -= n
+	return nil
+}
+
+// unlisted is what the parts take that are mapped and no longer in the folder; and tells of the others when they were used.
+func (c *Cache) unlisted(entries []entry) (n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	byName := make(map[string]*entry, len(entries))
+	for i := range entries {
+		byName[entries[i].name] = &entries[i]
+	}
+	for p := range c.mapped {
+		e := byName[p.index.Key+partSuffix]
+		if e == nil || !os.SameFile(e.info, p.info) {
+			n += p.size()
+			continue
+		}
+		if p.used.After(e.used) {
+			e.used = p.used
+		}
+	}
+	return n
+}
+
+// evict lets go of the part of a file, unless somebody reads it.
+func (c *Cache) evict(e entry) bool {
+	name, err := hex.DecodeString(strings.TrimSuffix(e.name, partSuffix))
+	if err != nil || len(name) != len(Key{}) {
+		return false // it is none of ours
+	}
+	k := Key(name)
+	c.mu.Lock()
+	gone := c.parts[k]
+	if gone != nil && gone.refs.Load() > 1 {
+		c.mu.Unlock()
+		return false
+	}
+	delete(c.parts, k)
+	c.mu.Unlock()
+	if gone != nil {
+		gone.release()
+	}
+	c.evictions.Add(1)
+	c.log.Debug("a part of the cache goes to make room", "file", e.name)
+	return true
+}

@@ -1,0 +1,352 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
+	"github.com/flight-operator/flight-operator/flightruntime/cache"
+	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
+)
+
+// caching is how a snapshot is cached.
+type caching struct {
+	cache *cache.Cache
+	keys  []cache.Key // of the layout's parts
+}
+
+// cachedIn is the snapshot with a cache, or without one if that is nil. root tells apart objects of the same name.
+func (s *Snapshot) cachedIn(c *cache.Cache, root string) *Snapshot {
+	if s.caching == nil && c == nil || s.caching != nil && s.caching.cache == c {
+		return s
+	}
+	changed := *s
+	changed.caching = nil
+	if c != nil {
+		changed.caching = &caching{cache: c, keys: make([]cache.Key, len(s.Layout.Parts))}
+		for i, p := range s.Layout.Parts {
+			changed.caching.keys[i] = cache.KeyOf(s.FormatName, root, p.Object.Name(), p.Object.Version(), string(s.SchemaIPC), unitsOf(p))
+		}
+	}
+	return &changed
+}
+
+// unitsOf tells how a part is divided.
+func unitsOf(p format.Part) string {
+	var b strings.Builder
+	for _, u := range p.Units {
+		b.WriteString(strconv.FormatInt(u.Rows, 10))
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// CachedBytes is what the parts of the snapshot take that a cache holds; 0 without a cache.
+func (s *Snapshot) CachedBytes() int64 {
+	if s.caching == nil {
+		return 0
+	}
+	return s.caching.cache.Bytes(s.caching.keys)
+}
+
+// cacheSource is what a part is cached from.
+func (s *Snapshot) cacheSource(part int) cache.Source {
+	p := s.Layout.Parts[part]
+	units := make([]int64, len(p.Units))
+	for i, u := range p.Units {
+		units[i] = u.Rows
+	}
+	return cache.Source{
+		Key: s.caching.keys[part], Name: p.Object.Name(), Schema: s.Layout.Schema, Units: units,
+		Read: func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
+			return s.ReadPart(ctx, part, format.ReadOptions{})
+		},
+		Unchanged: func(ctx context.Context) error {
+			r, err := p.Object.Open(ctx)
+			if err != nil {
+				return s.readError(err)
+			}
+			return r.Close()
+		},
+	}
+}
+
+// cacheLater has a part cached on disk in the background.
+func (s *Snapshot) cacheLater(part int) {
+	if c := s.caching; c != nil && c.cache.Mode() == cache.Disk {
+		c.cache.FillLater(s.cacheSource(part))
+	}
+}
+
+// takeLater has those parts read from the disk that an earlier process has left there.
+func (s *Snapshot) takeLater() {
+	if c := s.caching; c != nil && c.cache.Mode() == cache.Disk {
+		for part := range s.Layout.Parts {
+			c.cache.TakeLater(s.cacheSource(part))
+		}
+	}
+}
+
+// lease is what is cached of the parts of a selection. nil is nothing.
+type lease struct {
+	*cache.Lease
+
+	snapshot *Snapshot
+}
+
+func (s *Snapshot) acquire(selected []Selection) *lease {
+	if s.caching == nil {
+		return nil
+	}
+	keys := make([]cache.Key, len(selected))
+	for i, sel := range selected {
+		keys[i] = s.caching.keys[sel.Part]
+	}
+	return &lease{s.caching.cache.Acquire(keys), s}
+}
+
+func (l *lease) end() {
+	if l != nil {
+		l.Release()
+	}
+}
+
+func (l *lease) part(part int) *cache.Part {
+	if l == nil {
+		return nil
+	}
+	return l.Part(l.snapshot.caching.keys[part])
+}
+
+// read reads units that are cached; nil if they are not.
+func (l *lease) read(ctx context.Context, sel Selection, encoded int, opts format.ReadOptions) iter.Seq2[wire.Chunk, error] {
+	part := l.part(sel.Part)
+	if part == nil {
+		return nil
+	}
+	units := l.snapshot.Layout.Parts[sel.Part].Units
+	wanted := wantedUnits(units, sel.Units, opts.Keep)
+	if opts.Columns == nil && part.LargestMessage() <= encoded {
+		return func(yield func(wire.Chunk, error) bool) {
+			for m, err := range part.Messages(wanted) {
+				if err = cmp.Or(ctx.Err(), err); !yield(wire.Chunk{Encoded: m, Owner: l.Lease}, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	return func(yield func(wire.Chunk, error) bool) {
+		schema, err := l.snapshot.Layout.Project(opts.Columns)
+		if err != nil {
+			yield(wire.Chunk{}, err)
+			return
+		}
+		columns := opts.Columns
+		if columns == nil {
+			columns = upTo(schema.NumFields())
+		}
+		for batch, err := range part.Batches(wanted, columns, schema) {
+			if err = cmp.Or(ctx.Err(), err); err != nil {
+				yield(wire.Chunk{}, err)
+				return
+			}
+			if !yield(wire.Chunk{Batch: batch, Owner: l.Lease}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// wantedUnits tells whether a unit is selected, and kept for the number of its rows: the cache knows no more of it. nil selects all.
+func wantedUnits(units []format.Unit, selected []int, keep func(format.Statistics) bool) func(unit int) bool {
+	wanted := make([]bool, len(units))
+	for i := range wanted {
+		wanted[i] = selected == nil
+	}
+	for _, u := range selected {
+		wanted[u] = true
+	}
+	for u := range wanted {
+		if wanted[u] && keep != nil {
+			wanted[u] = keep(rowsOnly(units[u].Rows))
+		}
+	}
+	return func(unit int) bool { return wanted[unit] }
+}
+
+// rowsOnly are the statistics of so many rows of which nothing else is known.
+type rowsOnly int64
+
+func (r rowsOnly) Rows() int64 { return int64(r) }
+
+func (rowsOnly) Column(int) (s format.ColumnStatistics, _ bool) { return s, false }
+
+// caches are those of the server.
+type caches struct {
+	memory, disk *cache.Cache
+	// diskDir is where disk is, and missing says why it is not.
+	diskDir, missing string
+}
+
+// Configure makes the catalog keep to the configuration of the caches. It is called before Apply.
+func (c *Catalog) Configure(conf *config.Cache) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conf == nil {
+		conf = &config.Cache{}
+	}
+	if m := conf.Memory; m != nil {
+		if c.caches.memory == nil {
+			c.caches.memory = cache.NewMemory(m.SizeLimit, c.log)
+		}
+		c.caches.memory.SetLimit(m.SizeLimit)
+	}
+	d := conf.Disk
+	if d == nil {
+		return
+	}
+	if c.caches.disk != nil && c.caches.diskDir != d.Dir {
+		c.caches.disk.Close()
+		c.caches.disk = nil
+	}
+	c.caches.missing, c.caches.diskDir = d.Missing, d.Dir
+	switch {
+	case d.Missing != "":
+	case c.caches.disk != nil:
+		c.caches.disk.SetLimit(d.SizeLimit)
+	default:
+		var err error
+		if c.caches.disk, err = cache.NewDisk(d.Dir, d.SizeLimit, c.log); err != nil {
+			c.caches.missing = err.Error()
+			c.log.Error("the cache on disk cannot be used: datasets are read from their sources", "error", err)
+		}
+	}
+}
+
+// CacheStats tell how each cache fares that is used.
+func (c *Catalog) CacheStats() (stats []cache.Stats) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, each := range []*cache.Cache{c.caches.memory, c.caches.disk} {
+		if each != nil {
+			stats = append(stats, each.Stats())
+		}
+	}
+	return stats
+}
+
+// closeCaches lets go of what is cached. Reads that are running end as they would have.
+func (c *Catalog) closeCaches() {
+	c.mu.Lock()
+	all := c.caches
+	c.caches = caches{}
+	c.mu.Unlock()
+	for _, each := range []*cache.Cache{all.memory, all.disk} {
+		if each != nil {
+			each.Close()
+		}
+	}
+}
+
+// cacheOf is the cache that a dataset is to be kept in, nil if none, and why there is none where there should be.
+func (c *Catalog) cacheOf(spec config.Dataset) (_ *cache.Cache, problem string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	switch spec.Cache {
+	case v1alpha1.CacheMemory:
+		return c.caches.memory, ""
+	case v1alpha1.CacheDisk:
+		return c.caches.disk, c.caches.missing
+	default:
+		return nil, ""
+	}
+}
+
+// keep says what a dataset needs in memory.
+func (c *Catalog) keep(d *dataset, keys []cache.Key) {
+	c.mu.RLock()
+	memory := c.caches.memory
+	c.mu.RUnlock()
+	if memory != nil {
+		memory.Keep(d, keys)
+	}
+}
+
+// fill brings a snapshot into the cache of its dataset as far as that is done before it is served: into memory, whole or not at all. note
+// says why it is not cached where it should be.
+func (l *loader) fill(ctx context.Context, d *dataset, spec config.Dataset, s *Snapshot) (cached *Snapshot, note string, err error) {
+	c, problem := d.catalog.cacheOf(spec)
+	root := spec.Name
+	if spec.Files != nil {
+		root = spec.Files.Root
+	}
+	cached = s.cachedIn(c, root)
+	switch {
+	case c == nil && problem != "":
+		return cached, "it is read from its source, for the cache on disk cannot be used: " + problem, nil
+	case c == nil:
+		return cached, "", nil
+	case c.Mode() == cache.Disk:
+		if cached != s {
+			cached.takeLater()
+		}
+		return cached, "", nil
+	}
+	note, err = l.fillMemory(ctx, d, cached)
+	if note != "" || err != nil {
+		cached = s.cachedIn(nil, "")
+	}
+	return cached, note, err
+}
+
+// fillMemory brings all parts of a snapshot into memory. note says why they do not fit.
+func (l *loader) fillMemory(ctx context.Context, d *dataset, s *Snapshot) (note string, err error) {
+	c, total := s.caching.cache, s.Layout.Rows()
+	have := c.Bytes(s.caching.keys)
+	if l.needed > 0 && l.neededFor == s.versions && l.needed-have > c.Free() {
+		return noRoom(l.needed, c), nil
+	}
+	done := int64(0)
+	for part, p := range s.Layout.Parts {
+		src := s.cacheSource(part)
+		src.Progress = func(rows int64) { d.progress(done+rows, total) }
+		err := c.Fill(ctx, src, d)
+		var full *cache.RoomError
+		if errors.As(err, &full) {
+			rows := max(done+full.Rows, 1)
+			written := c.Bytes(s.caching.keys) + full.Bytes
+			l.needed, l.neededFor = max(int64(float64(written)/float64(rows)*float64(total)), c.Limit()+1-c.Free()), s.versions
+			return noRoom(l.needed, c), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		done += p.Rows
+	}
+	l.needed = 0
+	return "", nil
+}
+
+// noRoom says that a dataset does not fit in memory.
+func noRoom(needed int64, c *cache.Cache) string {
+	quantity := func(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+	return fmt.Sprintf("it is read from its source, for it takes about %s of memory: the cache has %s, of which %s are free; raise spec.cache.memory.sizeLimit",
+		quantity(needed), quantity(c.Limit()), quantity(max(c.Free(), 0)))
+}
