@@ -51,7 +51,7 @@ func TestServeHTTPTellsThatItsAddressIsTaken(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
 	address := taken.Listener.Addr().String()
-	m := newMetrics(datasets.New(nil, func() int { return 0 }))
+	m := newMetrics(datasets.New(nil, func() int { return 0 }), catalog.New(slog.New(slog.DiscardHandler)))
 	if err := serveHTTP(t.Context(), address, m, &readiness{}); err == nil || !strings.Contains(err.Error(), address) {
 		t.Errorf("serveHTTP returned %v, want an error that names %s", err, address)
 	}
@@ -60,7 +60,7 @@ func TestServeHTTPTellsThatItsAddressIsTaken(t *testing.T) {
 func TestServeHTTPEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	m := newMetrics(datasets.New(nil, func() int { return 0 }))
+	m := newMetrics(datasets.New(nil, func() int { return 0 }), catalog.New(slog.New(slog.DiscardHandler)))
 	if err := serveHTTP(ctx, "127.0.0.1:0", m, &readiness{}); err != nil {
 		t.Errorf("serveHTTP returned %v", err)
 	}
@@ -77,7 +77,7 @@ func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
 	if err := c.Attempted(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	m := newMetrics(service)
+	m := newMetrics(service, c)
 	m.observe("DoGet", nil, time.Second)
 	m.observe("DoGet", status.Error(codes.NotFound, "no such dataset"), time.Second)
 	m.observe("DoGet", errors.New("broken"), time.Second)

@@ -224,7 +224,10 @@ type partWriter struct {
 	out   *bufio.Writer
 	at    int64 // bytes written
 	held  int64 // bytes that the cache holds for it
-	rows  int64
+	rows  int64 // of the batches that were written
+	// Of the messages that were written in full: where they end, and their rows.
+	complete, completeRows int64
+
 	unit  int   // that rows are of now
 	left  int64 // rows that it has yet to get
 	index index
@@ -278,7 +281,7 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 func (w *partWriter) told(err error) error {
 	var full *RoomError
 	if errors.As(err, &full) {
-		full.Bytes, full.Rows = w.at, w.rows
+		full.Bytes, full.Rows = w.complete, w.completeRows
 	}
 	return err
 }
@@ -343,6 +346,7 @@ func (w *partWriter) SendMsg(m any) error {
 		}
 	}
 	w.index.Messages = append(w.index.Messages, msg)
+	w.complete, w.completeRows = w.at, w.completeRows+msg.Rows
 	return nil
 }
 
