@@ -66,6 +66,14 @@ func (e *RoomError) Error() string {
 	return fmt.Sprintf("no room in the cache: of its %d bytes %d were left, and a part needs more than %d", e.Limit, e.Left, e.Bytes)
 }
 
+// StoreError says that memory or the disk fails, and not the source of a part.
+type StoreError struct{ Err error }
+
+func (e *StoreError) Error() string { return "write to the cache: " + e.Err.Error() }
+
+// Unwrap is what went wrong.
+func (e *StoreError) Unwrap() error { return e.Err }
+
 // maxFills is how many parts are filled at a time: as one takes a processor, more would leave none for those who read.
 const maxFills = 2
 

@@ -55,7 +55,7 @@ type file struct {
 }
 
 // Fill makes a part readable, in the name of someone who keeps it; see Keep. What is there already is not filled again. A *RoomError says that
-// it did not fit, other errors are those of the source or of the disk.
+// it did not fit, a *StoreError that memory or the disk fails; other errors are those of the source.
 func (c *Cache) Fill(ctx context.Context, src Source, who any) error {
 	leave, err := c.enter(ctx, src.Key, who)
 	if leave == nil || err != nil {
@@ -159,19 +159,23 @@ func (c *Cache) fill(ctx context.Context, src Source, who any) (err error) {
 	}
 	staged, err := c.store.begin(src.Key)
 	if err != nil {
-		return err
+		return &StoreError{err}
 	}
-	defer func() { err = errors.Join(err, staged.Close()) }()
+	defer func() {
+		if closeErr := staged.Close(); err == nil && closeErr != nil {
+			err = &StoreError{closeErr}
+		}
+	}()
 	w := &partWriter{cache: c, out: bufio.NewWriterSize(staged, writeBuffer), index: index{Key: src.Key.String(), Units: src.Units}}
 	defer func() { c.hold(-w.held) }() // what is left of it is that of a part that was not made
 	if err := w.write(ctx, src); err != nil {
 		return err
 	}
 	if err := staged.commit(); err != nil {
-		return err
+		return &StoreError{err}
 	}
 	if err := c.add(src.Key, &file{File: staged.file(), size: w.at, index: &w.index}, who); err != nil {
-		return err
+		return &StoreError{err}
 	}
 	w.held = 0
 	return nil
@@ -274,7 +278,10 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 	if err := w.bytes(tail); err != nil {
 		return w.told(err)
 	}
-	return w.out.Flush()
+	if err := w.out.Flush(); err != nil {
+		return &StoreError{err}
+	}
+	return nil
 }
 
 // told is an error that knows how far the part was written.
@@ -357,11 +364,13 @@ func (w *partWriter) bytes(b []byte) error {
 		return nil
 	}
 	if err := w.cache.store.room(n); err != nil {
-		return err
+		return err // a *RoomError for the most part
 	}
 	w.cache.hold(n)
 	w.held += n
 	w.at += n
-	_, err := w.out.Write(b)
-	return err
+	if _, err := w.out.Write(b); err != nil {
+		return &StoreError{err}
+	}
+	return nil
 }

@@ -335,6 +335,10 @@ func (l *loader) fillMemory(ctx context.Context, d *dataset, s *Snapshot) (note 
 			l.needed, l.neededFor = max(int64(float64(written)/float64(rows)*float64(total)), c.Limit()+1-c.Free()), s.versions
 			return noRoom(l.needed, c), nil
 		}
+		var failed *cache.StoreError
+		if errors.As(err, &failed) {
+			return "it is read from its source, for it cannot be kept in memory: " + failed.Error(), nil
+		}
 		if err != nil {
 			return "", err
 		}

@@ -27,9 +27,10 @@ import (
 // served is a service behind a real server on loopback.
 type served struct {
 	*Service
-	catalog *catalog.Catalog
-	client  *flightruntime.Client
-	rpc     flight.FlightServiceClient
+	catalog  *catalog.Catalog
+	client   *flightruntime.Client
+	rpc      flight.FlightServiceClient
+	location string
 }
 
 func serve(t testing.TB, middleware ...flightruntime.NamedServerMiddleware) *served {
@@ -62,7 +63,7 @@ func serve(t testing.TB, middleware ...flightruntime.NamedServerMiddleware) *ser
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &served{Service: service, catalog: c, client: client, rpc: flight.NewFlightServiceClient(conn)}
+	return &served{Service: service, catalog: c, client: client, rpc: flight.NewFlightServiceClient(conn), location: server.Location().String()}
 }
 
 // load gives the service a configuration and waits until its datasets are read.
