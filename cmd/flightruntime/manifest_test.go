@@ -172,6 +172,22 @@ func TestAClaimIsAFolder(t *testing.T) {
 	}
 }
 
+func TestADiskCacheIsAFolder(t *testing.T) {
+	manifests := strings.Replace(taxi, "    format: CSV\n", "    format: CSV\n    cache: {mode: Disk}\n", 1)
+	own := t.TempDir()
+	if c, _ := mustRender(t, renderer(t, serveFlags{cacheDir: own}), manifests); c.Cache.Disk.Dir != own || dataset(t, c, "notes").Cache != "Disk" {
+		t.Errorf("with --cache-dir, the cache is %+v", c.Cache.Disk)
+	}
+	m := renderer(t, serveFlags{})
+	if c, _ := mustRender(t, m, manifests); filepath.Dir(c.Cache.Disk.Dir) != m.dir {
+		t.Errorf("without --cache-dir, the cache is in %s: want a folder that is removed", c.Cache.Disk.Dir)
+	}
+	claimed := strings.Replace(manifests, "spec:\n", "spec:\n  cache: {disk: {claimName: fast}}\n", 1)
+	if c, _ := mustRender(t, renderer(t, serveFlags{volumes: map[string]string{"fast": own}}), claimed); filepath.Dir(c.Cache.Disk.Dir) != own {
+		t.Errorf("with a claim, the cache is in %s", c.Cache.Disk.Dir)
+	}
+}
+
 func TestNewManifestRefusesAFolderThatIsNone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -114,8 +114,48 @@ func encrypted() desired.Params {
 	return p
 }
 
+// cached keeps datasets in memory and on a disk of its own.
+func cached() desired.Params {
+	p := minimal()
+	p.FlightServer.Spec.Datasets = []v1alpha1.Dataset{
+		{Name: "notes", Cache: &v1alpha1.DatasetCache{Mode: v1alpha1.CacheMemory}},
+		{Name: "trips", Cache: &v1alpha1.DatasetCache{Mode: v1alpha1.CacheDisk}},
+	}
+	p.FlightServer.Spec.Cache = &v1alpha1.Cache{
+		Memory: &v1alpha1.MemoryCache{SizeLimit: ptr.To(resource.MustParse("1Gi"))}, Disk: &v1alpha1.DiskCache{SizeLimit: ptr.To(resource.MustParse("20Gi"))},
+	}
+	p.FlightServer.Spec.Resources = &v1alpha1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")}}
+	return p
+}
+
+func TestTheCacheIsOnAClaimInPlaceOfAnEmptyDir(t *testing.T) {
+	p := cached()
+	p.FlightServer.Spec.Cache.Disk.ClaimName, p.Claims = "cache", []string{"cache"}
+	d, err := desired.Deployment(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := d.Spec.Template.Spec
+	found := 0
+	for i, v := range pod.Volumes {
+		m := pod.Containers[0].VolumeMounts[i]
+		switch {
+		case *v.Name == "flight-cache":
+			t.Error("there is an emptyDir")
+		case v.PersistentVolumeClaim != nil:
+			found++
+			if *v.PersistentVolumeClaim.ClaimName != "cache" || *m.MountPath != "/var/lib/flight/claims/cache" || m.ReadOnly != nil {
+				t.Errorf("the claim is mounted as %+v", m)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("there are %d claims", found)
+	}
+}
+
 func TestGolden(t *testing.T) {
-	for name, p := range map[string]desired.Params{"minimal": minimal(), "full": full(), "encrypted": encrypted()} {
+	for name, p := range map[string]desired.Params{"minimal": minimal(), "full": full(), "encrypted": encrypted(), "cached": cached()} {
 		deployment, err := desired.Deployment(p)
 		if err != nil {
 			t.Fatal(err)
