@@ -106,7 +106,10 @@ func readIndex(r io.ReaderAt, size int64, k Key, units []int64) (*index, error) 
 	if err := json.Unmarshal(b, x); err != nil {
 		return nil, damaged("its index is no JSON")
 	}
-	return x, x.check(end, k, units)
+	if err := x.check(end, k, units); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 // check makes sure that an index, behind end bytes of messages, holds together.

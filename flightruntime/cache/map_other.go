@@ -25,4 +25,4 @@ func mapPages(f *os.File, size int, _ bool) ([]byte, error) {
 	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
 }
 
-func populate(b []byte) error { return touch(b) }
+func populate(b []byte, _ bool) error { return touch(b) }

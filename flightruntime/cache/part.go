@@ -27,7 +27,7 @@ type Part struct {
 	index   *index
 	// encoded are the messages, but for the schema's, by their number in the index.
 	encoded []wire.Encoded
-	schema  ipcguard.Message
+	fetched []atomic.Bool // which of them have been, as a whole
 	// nested is true if there are dictionaries whose values have dictionaries themselves.
 	nested  bool
 	largest int
@@ -52,7 +52,7 @@ func newPart(c *Cache, f *file) (p *Part, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p = &Part{cache: c, mapping: m, info: info, index: f.index, encoded: make([]wire.Encoded, len(f.index.Messages)), keepers: map[any]bool{}}
+	p = &Part{cache: c, mapping: m, info: info, index: f.index, encoded: make([]wire.Encoded, len(f.index.Messages)), fetched: make([]atomic.Bool, len(f.index.Messages)), keepers: map[any]bool{}}
 	for i, msg := range f.index.Messages {
 		p.encoded[i] = wire.Encoded{Data: m.bytes[msg.From:msg.To:msg.To], Rows: msg.Rows}
 		p.largest = max(p.largest, len(p.encoded[i].Data))
@@ -89,7 +89,7 @@ func (p *Part) Messages(wanted func(unit int) bool) iter.Seq2[*wire.Encoded, err
 	return func(yield func(*wire.Encoded, error) bool) {
 		p.walk(wanted, func(i int) bool {
 			e := &p.encoded[i]
-			if err := p.fetch(e.Data); err != nil {
+			if err := p.fetch(e.Data, !p.fetched[i].Swap(true)); err != nil {
 				yield(nil, err)
 				return false
 			}
@@ -159,7 +159,7 @@ func (p *Part) decoder() (*ipcguard.Decoder, error) {
 // message is what a message says, and its body.
 func (p *Part) message(i int) (ipcguard.Message, []byte, error) {
 	m := p.index.Messages[i]
-	if err := p.fetch(p.mapping.bytes[m.From:m.Body]); err != nil {
+	if err := p.fetch(p.mapping.bytes[m.From:m.Body], false); err != nil {
 		return ipcguard.Message{}, nil, err
 	}
 	metadata, body, err := wire.SplitEncoded(p.encoded[i].Data)
@@ -178,7 +178,7 @@ func (p *Part) decode(decoder *ipcguard.Decoder, i int, columns []int, schema *a
 	}
 	buffer := memory.NewBufferBytes(body)
 	if m.Kind == ipcguard.KindDictionaryBatch {
-		if err := p.fetch(body); err != nil {
+		if err := p.fetch(body, false); err != nil {
 			return nil, err
 		}
 		return nil, decoder.Dictionary(m, buffer)
@@ -199,11 +199,11 @@ func (p *Part) decode(decoder *ipcguard.Decoder, i int, columns []int, schema *a
 }
 
 // fetch has bytes of the mapping read from the disk if they are not in memory.
-func (p *Part) fetch(b []byte) error {
+func (p *Part) fetch(b []byte, first bool) error {
 	if p.cache.mode == Memory {
 		return nil
 	}
-	if err := populate(b); err != nil {
+	if err := populate(b, first); err != nil {
 		return fmt.Errorf("read the cache: %w", err)
 	}
 	return nil
@@ -218,7 +218,7 @@ func (p *Part) fetchArray(d arrow.ArrayData) error {
 		if b == nil || !p.has(b.Bytes()) {
 			continue
 		}
-		if err := p.fetch(b.Bytes()); err != nil {
+		if err := p.fetch(b.Bytes(), false); err != nil {
 			return err
 		}
 	}

@@ -75,7 +75,8 @@ func TestNestedTypesAreReadAsTheyWere(t *testing.T) {
 
 func TestColumnsAreReadAlone(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "s", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "d", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}},
 	}, nil)
 	first := arrowtest.FromJSON(t, schema, `[{"n":1,"s":"a","d":"red"},{"n":2,"s":null,"d":"blue"}]`)

@@ -1,0 +1,86 @@
+package cache
+
+import (
+	"iter"
+	"log/slog"
+	"testing"
+
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
+)
+
+// discarded is a stream that is done with a message as soon as it has it.
+type discarded struct{ messages int }
+
+func (d *discarded) SendMsg(m any) error {
+	buffers, err := wire.Codec().Marshal(m)
+	if err != nil {
+		return err
+	}
+	buffers.Free()
+	d.messages++
+	return nil
+}
+
+// scan sends a part of one column, of which there are rows numbers, as messages or as batches.
+func scan(tb testing.TB, c *Cache, src Source, encoded bool) (messagesSent int) {
+	l, p := lent(tb, c, src)
+	defer l.Release()
+	var d discarded
+	w, err := wire.NewWriter(&d, src.Schema, 64<<20)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var chunks iter.Seq2[wire.Chunk, error] = messages(l, p, everyUnit)
+	if !encoded {
+		chunks = batches(l, p, everyUnit, []int{0}, src.Schema)
+	}
+	for chunk, err := range chunks {
+		if err == nil {
+			err = w.WriteChunk(chunk)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	_ = w.Close()
+	return d.messages - 1 // the schema
+}
+
+// BenchmarkRead sends 64 MB from the cache to where nothing is written. It does not touch the bytes, so what it measures is what a message
+// costs here, in time and in allocations.
+func BenchmarkRead(b *testing.B) {
+	src := numbers("numbers", 8<<20)
+	for _, c := range []*Cache{NewMemory(ample, slog.New(slog.DiscardHandler)), onDisk(b, b.TempDir(), ample)} {
+		fill(b, c, src)
+		for name, encoded := range map[string]bool{"messages": true, "batches": false} {
+			b.Run(string(c.Mode())+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				sent := 0
+				for b.Loop() {
+					sent += scan(b, c, src, encoded)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(sent), "ns/message")
+			})
+		}
+		c.Close()
+	}
+}
+
+// A message of the cache costs a few small allocations, whatever its size, and no copy.
+func TestAllocationsOfAMessage(t *testing.T) {
+	const most = 6
+	modes(t, ample, func(t *testing.T, c *Cache) {
+		small, large := numbers("small", 1<<17), numbers("large", 33<<17)
+		fill(t, c, small)
+		fill(t, c, large)
+		var n [2]int
+		var allocated [2]float64
+		for i, src := range []Source{small, large} {
+			n[i] = scan(t, c, src, true)
+			allocated[i] = testing.AllocsPerRun(20, func() { scan(t, c, src, true) })
+		}
+		if each := (allocated[1] - allocated[0]) / float64(n[1]-n[0]); each > most {
+			t.Errorf("a message costs %.1f allocations, want %d at most", each, most)
+		}
+	})
+}
