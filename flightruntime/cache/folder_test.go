@@ -187,6 +187,7 @@ func TestTheDiskMakesRoom(t *testing.T) {
 
 	// What is being read does not go, nor does what it takes count for less when its file is gone.
 	forget(c)
+	c.store.(*folder).recent = 0
 	held := c.Acquire([]Key{a.Key, d.Key, e.Key})
 	if err := c.Fill(t.Context(), b, "test"); !errors.As(err, &full) {
 		t.Errorf("what is being read went, or: %v", err)

@@ -124,6 +124,14 @@ func (s *stream) SendMsg(m any) error {
 	return err
 }
 
+// settle is done with all that was sent, as gRPC is at some time.
+func (s *stream) settle() {
+	for i, b := range s.sent {
+		s.sent[i] = mem.BufferSlice{mem.SliceBuffer(b.Materialize())}
+		b.Free()
+	}
+}
+
 func (s *stream) RecvMsg(m any) error {
 	if len(s.sent) == 0 {
 		return io.EOF

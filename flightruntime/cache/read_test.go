@@ -122,9 +122,6 @@ func TestCachedAndOtherPartsGoIntoOneStream(t *testing.T) {
 			parts = append(parts, part(fmt.Sprint(value, i), schema, b))
 		}
 		modes(t, ample, func(t *testing.T, c *Cache) {
-			for _, src := range parts {
-				fill(t, c, src)
-			}
 			for _, how := range []string{"mbum", "mmmm", "bbbb", "ubmu", "umub", "bmbu", "buub"} { // messages, batches, uncached
 				t.Run(how, func(t *testing.T) {
 					var s stream
@@ -132,6 +129,7 @@ func TestCachedAndOtherPartsGoIntoOneStream(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
+					fill(t, c, parts[0])
 					for i, src := range parts {
 						l, p := lent(t, c, src)
 						chunks := messages(l, p, everyUnit)
@@ -149,12 +147,10 @@ func TestCachedAndOtherPartsGoIntoOneStream(t *testing.T) {
 								t.Fatal(err)
 							}
 						}
-						l.Release() // what the writer remembers, it keeps by itself
-						c.Keep("test", nil)
-						c.Keep("other", nil)
-						for _, again := range parts {
-							fill(t, c, again)
-						}
+						s.settle()
+						l.Release()
+						c.Keep("test", nil) // and what the writer remembers of the part is no longer there
+						fill(t, c, parts[(i+1)%len(parts)])
 					}
 					if err := w.Close(); err != nil {
 						t.Fatal(err)

@@ -206,10 +206,8 @@ var errNoSchema = errors.New("no schema has been sent: call Begin before the fir
 // writeOwned sends a batch with its app_metadata.
 func (w *Writer) writeOwned(c Chunk) error {
 	if w.dictionaries && c.Owner != w.owner {
-		w.forget()
-		if w.owner = c.Owner; w.owner != nil {
-			w.owner.Retain()
-		}
+		w.forget() // what is remembered lies in the memory of the owner before, who may be gone
+		w.owner = c.Owner
 	}
 	w.out.owner, w.out.next.appMetadata = c.Owner, c.AppMetadata
 	defer func() { w.out.owner, w.out.next.appMetadata = nil, nil }()
@@ -241,10 +239,7 @@ func (w *Writer) forget() {
 	if w.floats != nil {
 		w.floats.release()
 	}
-	if w.owner != nil {
-		w.owner.Release()
-		w.owner = nil
-	}
+	w.owner = nil
 }
 
 func (w *Writer) write(batch arrow.RecordBatch) error {
