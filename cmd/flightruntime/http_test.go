@@ -70,8 +70,8 @@ func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
 	c := catalog.New(slog.New(slog.DiscardHandler))
 	defer c.Close()
 	service := datasets.New(c, func() int { return 3 })
-	service.Load(&config.Config{Limits: config.DefaultLimits(), Datasets: []config.Dataset{
-		{Name: "notes", Format: "CSV", Inline: &config.Inline{Data: "a\n1\n2\n"}},
+	service.Load(&config.Config{Limits: config.DefaultLimits(), Cache: &config.Cache{Memory: &config.MemoryCache{SizeLimit: 1 << 20}}, Datasets: []config.Dataset{
+		{Name: "notes", Format: "CSV", Inline: &config.Inline{Data: "a\n1\n2\n"}, Cache: "Memory"},
 		{Name: "gone", Format: "CSV", Missing: "create it"},
 	}}, nil)
 	if err := c.Attempted(t.Context()); err != nil {
@@ -94,6 +94,9 @@ func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
 		`flight_call_duration_seconds_count{code="OK",method="DoGet"} 1`,
 		`flight_call_duration_seconds_count{code="NotFound",method="DoGet"} 1`,
 		`flight_call_duration_seconds_count{code="Unknown",method="DoGet"} 1`,
+		`flight_cache_limit_bytes{mode="Memory"} 1.048576e+06`,
+		`flight_cache_bytes{mode="Memory"} `,
+		`flight_cache_failures_total{mode="Memory"} 0`,
 		`go_goroutines`,
 	} {
 		if !strings.Contains(text, want) {

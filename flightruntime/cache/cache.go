@@ -117,7 +117,9 @@ type Cache struct {
 	mapped  map[*Part]bool
 	filling map[Key]chan struct{}
 	failed  map[Key]time.Time
-	closed  bool
+	// saidFull is when it was last said that there is no room.
+	saidFull time.Time
+	closed   bool
 }
 
 func newCache(mode Mode, limit int64, log *slog.Logger) *Cache {

@@ -100,12 +100,30 @@ func (c *Cache) later(src Source, fill func(context.Context, Source, any) error)
 		}
 		defer release()
 		if err := fill(c.ctx, src, nil); err != nil && c.ctx.Err() == nil {
-			c.log.Warn("a part could not be kept in the cache, and is read from its source", "part", src.Name, "error", err)
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.failed[src.Key] = time.Now()
+			c.fellShort(src, err)
 		}
 	})
+}
+
+// fellShort notes that a part is not tried again for a while. That there is no room is said once in a while, whatever the number of parts.
+func (c *Cache) fellShort(src Source, err error) {
+	now := time.Now()
+	c.mu.Lock()
+	for k, at := range c.failed {
+		if now.Sub(at) >= failureRetry {
+			delete(c.failed, k)
+		}
+	}
+	c.failed[src.Key] = now
+	var full *RoomError
+	said := errors.As(err, &full) && now.Sub(c.saidFull) < failureRetry
+	if full != nil && !said {
+		c.saidFull = now
+	}
+	c.mu.Unlock()
+	if !said {
+		c.log.Warn("a part could not be kept in the cache, and is read from its source", "part", src.Name, "error", err)
+	}
 }
 
 // enter waits for its turn to fill a part. leave is nil if there is nothing to fill any more.

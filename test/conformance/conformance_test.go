@@ -250,11 +250,17 @@ func TestQuickstart(t *testing.T) {
 	pyarrow(t, "quickstart", s.location, sampleData(t), quickstart)
 }
 
-// TestTypes serves what pyarrow writes: every type, in every binary format.
+// TestTypes serves what pyarrow writes: every type, in every binary format, without a cache and from each.
 func TestTypes(t *testing.T) {
 	dir := t.TempDir()
 	python(t, "checks/types_write.py", dir)
-	manifest := filepath.Join(dir, "server.yaml")
+	for _, mode := range []string{"None", "Memory", "Disk"} {
+		t.Run(mode, func(t *testing.T) { checkTypes(t, dir, mode) })
+	}
+}
+
+func checkTypes(t *testing.T, dir, mode string) {
+	manifest := filepath.Join(t.TempDir(), "server.yaml")
 	var datasets strings.Builder
 	files, err := filepath.Glob(filepath.Join(dir, "*.*"))
 	if err != nil || len(files) < 10 {
@@ -262,12 +268,30 @@ func TestTypes(t *testing.T) {
 	}
 	for _, file := range files {
 		base := filepath.Base(file)
-		fmt.Fprintf(&datasets, "  - {name: %s, source: {volume: {claimName: v, path: %s}}}\n", strings.ReplaceAll(base, ".", "-"), base)
+		fmt.Fprintf(&datasets, "  - {name: %s, cache: {mode: %s}, source: {volume: {claimName: v, path: %s}}}\n", strings.ReplaceAll(base, ".", "-"), mode, base)
 	}
 	write(t, manifest, serverYAML("types", datasets.String()))
 	s := start(t, "-f", manifest, "--volume", "v="+dir)
 	eventually(t, func() error { return everyDataset(t, s, flightruntime.DatasetReady) })
 	pyarrow(t, "all_types", s.location, dir)
+	if mode == "Disk" { // the first read fills it
+		eventually(t, func() error { return everyDatasetCached(t, s) })
+		t.Run("again", func(t *testing.T) { pyarrow(t, "all_types", s.location, dir) })
+	}
+}
+
+// everyDatasetCached is an error that says which dataset is not in the cache.
+func everyDatasetCached(t *testing.T, s *server) error {
+	h, err := s.client(t).HealthCheck(t.Context())
+	if err != nil {
+		return err
+	}
+	for _, d := range h.Datasets {
+		if d.CachedBytes == 0 {
+			return fmt.Errorf("dataset %s is not in the cache: %+v", d.Name, d)
+		}
+	}
+	return nil
 }
 
 // everyDataset is an error that says which dataset is not in a state.
