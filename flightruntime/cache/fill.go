@@ -29,6 +29,8 @@ type Source struct {
 	Units []int64
 	// Read yields all record batches, which have the schema and as many rows as the units together. A batch is valid until the next.
 	Read func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error]
+	// Note, if set, is asked when all has been read: what it says is kept with the part.
+	Note func() ([]byte, error)
 	// Unchanged is asked when all has been read: an error says that it may not have been one version of the part.
 	Unchanged func(ctx context.Context) error
 	// Progress, if set, is told how many rows have been read.
@@ -286,6 +288,11 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 	}
 	if src.Unchanged != nil {
 		if err := src.Unchanged(ctx); err != nil {
+			return err
+		}
+	}
+	if src.Note != nil {
+		if w.index.Note, err = src.Note(); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,8 @@ type index struct {
 	Key string `json:"key"`
 	// Units are the numbers of rows of the pieces that can be read each on its own.
 	Units []int64 `json:"units"`
+	// Note is that of the source.
+	Note []byte `json:"note,omitempty"`
 	// Messages in their order. The first is the schema.
 	Messages []message `json:"messages"`
 }

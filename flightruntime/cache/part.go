@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -31,6 +32,9 @@ type Part struct {
 	// nested is true if there are dictionaries whose values have dictionaries themselves.
 	nested  bool
 	largest int
+
+	noteOnce sync.Once
+	note     any
 
 	refs atomic.Int64 // the cache's own, and those of leases
 	// Guarded by the cache's lock.
@@ -82,6 +86,16 @@ func (p *Part) release() {
 
 // LargestMessage is the size of the largest of the part's messages, in bytes.
 func (p *Part) LargestMessage() int { return p.largest }
+
+// Note is what decode makes of the note that the part's source has left, nil if there is none. decode is called once for all who ask.
+func (p *Part) Note(decode func(note []byte) any) any {
+	p.noteOnce.Do(func() {
+		if len(p.index.Note) > 0 {
+			p.note = decode(p.index.Note)
+		}
+	})
+	return p.note
+}
 
 // Messages yields the messages that bring the rows of those units that are wanted, and the dictionaries that they need. Whoever writes them to
 // a stream gives the lease as their owner.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,11 +66,17 @@ func (s *Snapshot) cacheSource(part int) cache.Source {
 	for i, u := range p.Units {
 		units[i] = u.Rows
 	}
+	var found keptStatistics
 	return cache.Source{
 		Key: s.caching.keys[part], Name: p.Object.Name(), Schema: s.Layout.Schema, Units: units,
 		Read: func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
-			return s.ReadPart(ctx, part, format.ReadOptions{})
+			found = nil
+			return s.ReadPart(ctx, part, format.ReadOptions{Keep: func(st format.Statistics) bool {
+				found = append(found, keepStatistics(s.Layout.Schema, st))
+				return true
+			}})
 		},
+		Note: func() ([]byte, error) { return found.encode() },
 		Unchanged: func(ctx context.Context) error {
 			r, err := p.Object.Open(ctx)
 			if err != nil {
@@ -133,8 +140,7 @@ func (l *lease) read(ctx context.Context, sel Selection, encoded int, opts forma
 	if part == nil {
 		return nil
 	}
-	units := l.snapshot.Layout.Parts[sel.Part].Units
-	wanted := wantedUnits(units, sel.Units, opts.Keep)
+	wanted := l.wantedUnits(part, sel, opts.Keep)
 	if opts.Columns == nil && part.LargestMessage() <= encoded {
 		return func(yield func(wire.Chunk, error) bool) {
 			for m, err := range part.Messages(wanted) {
@@ -174,29 +180,27 @@ func upTo(n int) []int {
 	return all
 }
 
-// wantedUnits tells whether a unit is selected, and kept for the number of its rows: the cache knows no more of it. nil selects all.
-func wantedUnits(units []format.Unit, selected []int, keep func(format.Statistics) bool) func(unit int) bool {
+// wantedUnits tells whether a unit is selected, and kept for the statistics of its rows.
+func (l *lease) wantedUnits(part *cache.Part, sel Selection, keep func(format.Statistics) bool) func(unit int) bool {
+	layout := l.snapshot.Layout
+	units := layout.Parts[sel.Part].Units
 	wanted := make([]bool, len(units))
 	for i := range wanted {
-		wanted[i] = selected == nil
+		wanted[i] = sel.Units == nil
 	}
-	for _, u := range selected {
+	for _, u := range sel.Units {
 		wanted[u] = true
 	}
-	for u := range wanted {
-		if wanted[u] && keep != nil {
-			wanted[u] = keep(rowsOnly(units[u].Rows))
+	if keep != nil {
+		known, _ := part.Note(func(note []byte) any { return statisticsOf(note, layout.Schema, units) }).([][]format.Statistics)
+		for u := range wanted {
+			if wanted[u] && len(known) > 0 {
+				wanted[u] = slices.ContainsFunc(known[u], keep)
+			}
 		}
 	}
 	return func(unit int) bool { return wanted[unit] }
 }
-
-// rowsOnly are the statistics of so many rows of which nothing else is known.
-type rowsOnly int64
-
-func (r rowsOnly) Rows() int64 { return int64(r) }
-
-func (rowsOnly) Column(int) (s format.ColumnStatistics, _ bool) { return s, false }
 
 // caches are those of the server.
 type caches struct {
