@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"iter"
 	"log/slog"
 	"testing"
 
@@ -30,7 +29,7 @@ func scan(tb testing.TB, c *Cache, src Source, encoded bool) (messagesSent int) 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var chunks iter.Seq2[wire.Chunk, error] = messages(l, p, everyUnit)
+	chunks := messages(l, p, everyUnit)
 	if !encoded {
 		chunks = batches(l, p, everyUnit, []int{0}, src.Schema)
 	}
@@ -68,7 +67,7 @@ func BenchmarkRead(b *testing.B) {
 
 // A message of the cache costs a few small allocations, whatever its size, and no copy.
 func TestAllocationsOfAMessage(t *testing.T) {
-	const most = 6
+	const most = 8 // 6, and what sync.Pool forgets under the race detector
 	modes(t, ample, func(t *testing.T, c *Cache) {
 		small, large := numbers("small", 1<<17), numbers("large", 33<<17)
 		fill(t, c, small)
