@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -13,6 +14,7 @@ import (
 // Call is what a service knows of a running call: pyarrow's ServerCallContext. It is safe for use by several goroutines.
 type Call struct {
 	ctx      context.Context
+	cancel   context.CancelCauseFunc // of ctx
 	method   Method
 	headers  metadata.MD
 	operator bool
@@ -32,11 +34,11 @@ func CallOf(ctx context.Context) *Call {
 	return c
 }
 
-// newCall is the call of a gRPC stream's context, which the returned context knows.
+// newCall is the call of a gRPC stream's context, which the returned context knows. The caller releases it with its cancel.
 func newCall(ctx context.Context, method Method, who caller) (*Call, context.Context) {
 	headers, _ := metadata.FromIncomingContext(ctx)
 	c := &Call{method: method, headers: headers, identity: who.identity, operator: who.operator, leaf: who.leaf}
-	ctx = context.WithValue(ctx, callKey{}, c)
+	ctx, c.cancel = context.WithCancelCause(context.WithValue(ctx, callKey{}, c))
 	c.ctx = ctx
 	return c, ctx
 }
@@ -98,11 +100,13 @@ func (c *Call) addMiddleware(name string, m ServerMiddleware) {
 // context of the call is done at the same moment.
 func (c *Call) IsCancelled() bool { return c.ctx.Err() != nil }
 
-// End ends the call with an error, which the client gets whatever the service returns. The call's context is done at once; what waits for a
-// client that does not read ends too. It does nothing where the call has ended, and outside of a Server.
+// End ends the call with an error, which the client gets whatever the service returns. The call's context is done at once. What waits for a
+// client, to read or to send, ends a second later: by then grpc-go has told it no more than CANCELLED. It does nothing where the call has
+// ended.
 func (c *Call) End(err *Error) {
+	c.cancel(err)
 	if cancel := cancelOf(c.ctx); cancel != nil {
-		cancel(err)
+		time.AfterFunc(unwind, func() { cancel(err) })
 	}
 }
 

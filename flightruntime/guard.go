@@ -68,6 +68,7 @@ func (g callGuard) run(ctx context.Context, fullMethod string, handle func(conte
 	}
 	defer counted()
 	call, ctx := newCall(ctx, Method(method), who)
+	defer call.cancel(nil)
 	err := refused
 	if err == nil {
 		err = g.through(ctx, call, handle)
@@ -161,8 +162,12 @@ type callStream struct {
 
 func (s *callStream) Context() context.Context { return s.ctx }
 
-// SendMsg ends the call where the client reads nothing for too long: what it does not read is held in memory.
+// SendMsg ends the call where the client reads nothing for too long: what it does not read is held in memory. It sends nothing once the call
+// has ended: where a message fails, grpc-go tells the client what it makes of that itself, and not why.
 func (s *callStream) SendMsg(m any) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
 	if s.stall <= 0 {
 		return s.ServerStream.SendMsg(m)
 	}

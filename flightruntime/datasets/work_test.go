@@ -1,13 +1,15 @@
 package datasets
 
 import (
+	"math"
 	"testing"
 
 	"github.com/flight-operator/flight-operator/flightruntime/authn"
 	"github.com/flight-operator/flight-operator/flightruntime/authz"
 )
 
-// A dataset that is forbidden takes the same work to refuse as one that there is not: the same allocations are made.
+// A dataset that is forbidden takes the same work to refuse as one that there is not: the same allocations are made. One may come from elsewhere: the
+// race detector has pools forget what they hold.
 func TestTheWorkOfARefusal(t *testing.T) {
 	s := guarded(t)
 	for _, user := range []string{"stranger", "system:anonymous"} {
@@ -19,7 +21,7 @@ func TestTheWorkOfARefusal(t *testing.T) {
 				}
 			})
 		}
-		if forbidden, missing := refusing("trips"), refusing("tripz"); forbidden != missing {
+		if forbidden, missing := refusing("trips"), refusing("tripz"); math.Abs(forbidden-missing) > 1 {
 			t.Errorf("%s: forbidden takes %v allocations, missing %v", user, forbidden, missing)
 		}
 	}
