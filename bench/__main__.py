@@ -8,57 +8,97 @@ import sys
 import time
 from pathlib import Path
 
-from bench import processes, run, table
+from bench import curves, processes, report, run, table
 from bench.data import Data
+from bench.stats import summary
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flight-operator" / "bench"
+RESULTS = ROOT / "bench" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 def arguments():
     p = argparse.ArgumentParser(prog="bench", description="flightruntime against pyarrow's own server")
-    p.add_argument("--quick", action="store_true", help="a subset, in less than five minutes")
+    p.add_argument("--quick", action="store_true", help="a subset, in less than five minutes; the page and its plots stay as they are")
     p.add_argument("--rows", default="", help="ids of rows, or beginnings of ids, separated by commas; all if left out")
     p.add_argument("--rounds", type=int, help="samples of each side: 7, or 3 with --quick")
     p.add_argument("--scale", type=float, default=1.0, help="of the data: 1 is what the table says")
-    p.add_argument("--binary", type=Path, help="the flightruntime to measure; built if left out")
+    p.add_argument("--results", type=Path, help="the folder for JSON and plots; bench/results and docs if left out")
     return p.parse_args()
 
 
 def build(folder):
-    """The command as the image has it."""
-    path = folder / "flightruntime"
-    subprocess.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/flightruntime"], cwd=ROOT, check=True,
-                   env=os.environ | {"CGO_ENABLED": "0"})
-    return path
+    """The command as the image has it, and the load client."""
+    for package in ("./cmd/flightruntime", "./bench/load"):
+        subprocess.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", f"{folder}/", package], cwd=ROOT, check=True,
+                       env=os.environ | {"CGO_ENABLED": "0"})
+    return folder / "flightruntime", folder / "load"
 
 
 def tell(row, comparisons):
-    print(f"{row.id:24} {row.title}", flush=True)
+    print(f"{row.id:24} {row.title if row.title != row.id else ''}", flush=True)
     for c in comparisons or []:
         f = c.figure
-        theirs = f"{c.theirs.median:12.{f.digits}f} [{c.theirs.low:.{f.digits}f}..{c.theirs.high:.{f.digits}f}]" if c.theirs else ""
-        goal = "" if f.goal is None else f"goal {'<=' if f.at_most else '>='} {f.goal:g} {'reached' if c.reached else 'MISSED'}"
-        print(f"    {f.name:20} {c.ours.median:12.{f.digits}f} [{c.ours.low:.{f.digits}f}..{c.ours.high:.{f.digits}f}] against {theirs}"
-              f"  ratio {c.ratio or 0:.2f}  {goal}", flush=True)
+        theirs = report.spread(c.theirs, f.digits) if c.theirs else ""
+        ratio = f"{c.ratio:.2f}" if c.ratio is not None else ""
+        mark = {True: "reached", False: "MISSED", None: ""}[c.reached]
+        print(f"    {f.name:20} {report.spread(c.ours, f.digits):>32} {theirs:>32} {ratio:>8}  {report.goal_text(f):8} {mark}", flush=True)
+
+
+def drawn(wanted, results):
+    """The curves all of whose points were measured."""
+    by_id = {r["id"]: r.get("samples") for r in results}
+    for curve in wanted:
+        points = [(x, {side: summary(by_id[row.id][side]["GB/s"]) for side in ("ours", "pyarrow")}) for x, row in curve.points if by_id.get(row.id)]
+        if len(points) == len(curve.points):
+            yield curve, points
+
+
+def write(args, results, rows, all_curves):
+    from bench import plot
+
+    about = report.machine(ROOT) | {"scale": args.scale, "rounds": args.rounds}
+    folder = args.results or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ("quick.json" if args.quick else "full.json")).write_text(report.as_json(about, results))
+    by_id = {r["id"]: r for r in results}
+    compared = [(row, run.comparisons(row, by_id[row.id]["samples"]) if "samples" in by_id[row.id] else None) for row in rows]
+    if args.quick and not args.results:
+        return
+    plots = args.results or PAGE.parent
+    plot.ratios(compared, plots / "benchmarks-ratios.svg")
+    if lines := list(drawn(all_curves, results)):
+        plot.curves(lines, plots / "benchmarks-curves.svg")
+    text = report.between(PAGE.read_text(), "machine", report.machine_text(about))
+    text = report.between(text, "table", report.table_markdown(compared))
+    (args.results / "benchmarks.md" if args.results else PAGE).write_text(text)
 
 
 def main():
     args = arguments()
-    rounds = args.rounds or (3 if args.quick else 7)
+    args.rounds = args.rounds or (3 if args.quick else 7)
     wanted = tuple(args.rows.split(","))
     rows = [r for r in table.rows() if (r.quick or not args.quick) and r.id.startswith(wanted)]
+    all_curves = [] if args.quick else curves.curves()
+    points = [row for c in all_curves for _, row in c.points if row.id.startswith(wanted)]
     # A signal ends the run as an error does: what was started is stopped and what was written is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     scratch = processes.Scratch(CACHE)
     begin = time.monotonic()
     try:
-        binary = args.binary or build(scratch.path)
-        run.run_rows(rows, Data(CACHE, args.scale), scratch, binary, rounds, tell)
+        binaries = build(scratch.path)
+        data = Data(CACHE, args.scale)
+        results = run.run_rows(rows, data, scratch, binaries, args.rounds, tell)
+        results += run.run_rows(points, data, scratch, binaries, min(3, args.rounds), tell)
     finally:
         scratch.close()
+    # A run of some rows tells, and leaves what was written of whole runs.
+    if args.results or not args.rows:
+        write(args, results, rows, all_curves)
     print(f"{time.monotonic() - begin:.0f} s")
+    return 1 if any("error" in r for r in results) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

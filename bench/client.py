@@ -111,7 +111,7 @@ class Client:
         list(client.do_action(flight.Action("Delete", json.dumps({"dataset": dataset, "all": True}).encode())))
         return {}
 
-    def calls(self, kind, dataset, connections, seconds):
+    def calls(self, method, dataset, connections, seconds):
         """Small calls, one after the other on each connection, for some seconds: how long each took."""
         clients = self.connected(connections)
         end = time.perf_counter() + seconds
@@ -121,7 +121,7 @@ class Client:
             took = []
             now = time.perf_counter()
             while now < end:
-                if kind == "info":
+                if method == "GetFlightInfo":
                     clients[i].get_flight_info(descriptor)
                 else:
                     for _ in clients[i].do_get(ticket):

@@ -25,6 +25,15 @@ def start(args, **kwargs):
     return subprocess.Popen([str(a) for a in args], preexec_fn=die_with_parent, **kwargs)
 
 
+def output(*args):
+    """Runs a command to its end; what it prints is JSON."""
+    process = start(args, stdout=subprocess.PIPE)
+    printed, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{Path(args[0]).name} ended with {process.returncode}: see its error above")
+    return json.loads(printed)
+
+
 def stop(process):
     """Ends a process of ours as Kubernetes would."""
     if process.poll() is None:
@@ -67,7 +76,7 @@ class Scratch:
 
     def folder(self, name):
         path = self.path / name
-        path.mkdir()
+        path.mkdir(exist_ok=True)
         return path
 
     def remove(self, name):

@@ -24,6 +24,8 @@ class Memory:
     def __init__(self, spec):
         with pa.OSFile(spec["path"]) as source:
             self.table = pa.ipc.open_file(source).read_all()
+        if "batch_rows" in spec:
+            self.table = pa.Table.from_batches(self.table.combine_chunks().to_batches(max_chunksize=spec["batch_rows"]))
         self.schema, self.rows, self.bytes = self.table.schema, self.table.num_rows, self.table.nbytes
         self.parts = 1
 

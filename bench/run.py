@@ -19,6 +19,7 @@ class Env:
     data: Data
     scratch: Path
     flightruntime: Path
+    load: Path
     certificate: Path  # a folder with tls.crt and tls.key
 
 
@@ -34,6 +35,8 @@ def make_certificate(folder):
 def our_args(env, row, datasets):
     """The command under test with a manifest, as it runs in a pod but for the listening address."""
     spec = {"datasets": [{"name": d.name, **d.ours} for d in datasets]}
+    if limits := row.limits():
+        spec["limits"] = limits
     args = [env.flightruntime, "serve", "--listen", f"{scheme(row)}://127.0.0.1:0", "--volume", f"data={env.data.folder}",
             "--volume", f"ours={env.scratch if not (env.scratch / 'ours').exists() else env.scratch / 'ours'}"]
     if row.tls:
@@ -117,12 +120,12 @@ def comparisons(row, samples):
     return [compare(f, samples["ours"][f.name], samples["pyarrow"].get(f.name)) for f in row.figures if f.name in samples["ours"]]
 
 
-def run_rows(rows, data, scratch, flightruntime, rounds, tell):
+def run_rows(rows, data, scratch, binaries, rounds, tell):
     """Runs rows one after the other. A row that fails tells why and leaves the others alone. tell(row, comparisons or None) as each ends."""
     certificate = make_certificate(scratch.folder("certificate"))
     results = []
     for row in rows:
-        env = Env(data, scratch.folder(row.id), flightruntime, certificate)
+        env = Env(data, scratch.folder(row.id), *binaries, certificate)
         try:
             samples = run_row(row, env, rounds)
             results.append({"id": row.id, "group": row.group, "title": row.title, "samples": samples})

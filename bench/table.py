@@ -1,11 +1,16 @@
 """The rows of the table: what each serves, asks and measures, and what is to be reached."""
 
+import base64
 import json
 import os
 import time
 from dataclasses import dataclass, field
 
-from bench.stats import Figure
+import pyarrow.dataset as ds
+import pyarrow.flight as flight
+
+from bench import processes
+from bench.stats import Figure, quantile
 
 MB = 1_000_000
 
@@ -54,6 +59,10 @@ class Row:
     def check(self, side):
         """Compares what the server answers with what it should, before anything is measured."""
 
+    def limits(self):
+        """The limits of our server's manifest; empty: the defaults."""
+        return {}
+
     def ready(self, datasets):
         """The dataset that has to be served before it begins; None if there is none."""
         return datasets[0].name
@@ -63,17 +72,30 @@ class Row:
         raise NotImplementedError
 
 
-def throughput(size, seconds, cpu):
-    return {"GB/s": size / 1e9 / seconds, "CPU s/GB": cpu / (size / 1e9)}
+@dataclass
+class Cost:
+    """Seconds: as the client counted them, and of CPU time on both sides."""
+
+    seconds: float
+    server: float
+    client: float
+
+    def throughput(self, size):
+        size /= 1e9
+        return {
+            "GB/s": size / self.seconds, "CPU s/GB": self.server / size, "client CPU s/GB": self.client / size,
+            # busy: of all cores' time. What is near 1 is bound by CPU, the client's or the server's.
+            "busy": (self.server + self.client) / self.seconds / os.cpu_count(),
+        }
 
 
 def metered(side, work, times=1):
-    """The last answer of work(), the seconds that the clients counted, and the server's CPU time, of so many repetitions."""
-    cpu, seconds = side.server.cpu(), 0.0
+    """The last answer of work(), and the cost of so many repetitions."""
+    server, client, seconds = side.server.cpu(), side.client.cpu(), 0.0
     for _ in range(times):
         answer = work()
         seconds += answer["seconds"]
-    return answer, seconds, side.server.cpu() - cpu
+    return answer, Cost(seconds, side.server.cpu() - server, side.client.cpu() - client)
 
 
 @dataclass
@@ -96,10 +118,10 @@ class Get(Row):
 
     def sample(self, side):
         tickets = [self.name] * self.streams
-        answer, seconds, cpu = metered(side, lambda: side.client.ask("get", tickets=tickets, connections=self.connections), self.times)
+        answer, cost = metered(side, lambda: side.client.ask("get", tickets=tickets, connections=self.connections), self.times)
         if answer["rows"] != self.streams * self.expected["rows"]:
             raise ValueError(f"{self.id}: {side.name} sent {answer['rows']} rows, expected {self.streams} x {self.expected['rows']}")
-        return throughput(self.times * self.streams * self.expected["bytes"], seconds, cpu)
+        return cost.throughput(self.times * self.streams * self.expected["bytes"])
 
 
 @dataclass
@@ -133,11 +155,11 @@ class Query(Row):
 
     def sample(self, side):
         tickets = [self.ticket(side.env.data)]
-        answer, seconds, cpu = metered(side, lambda: side.client.ask("get", tickets=tickets), self.times)
+        answer, cost = metered(side, lambda: side.client.ask("get", tickets=tickets), self.times)
         if answer["rows"] != self.expected["rows"]:
             raise ValueError(f"{self.id}: {side.name} sent {answer['rows']} rows, expected {self.expected['rows']}")
         rows = self.times * answer["rows"]
-        return {"M rows/s": rows / 1e6 / seconds, "CPU s/M rows": cpu / (rows / 1e6)}
+        return {"M rows/s": rows / 1e6 / cost.seconds, "CPU s/M rows": cost.server / (rows / 1e6)}
 
 
 @dataclass
@@ -168,22 +190,27 @@ class Put(Row):
     def sample(self, side):
         side.client.ask("delete", dataset="put")
         os.sync()  # what others have left to write is not part of it
-        answer, seconds, cpu = metered(side, lambda: side.client.ask("put", dataset="put", file=str(self.file(side.env.data))))
-        return throughput(answer["bytes"], seconds, cpu)
+        answer, cost = metered(side, lambda: side.client.ask("put", dataset="put", file=str(self.file(side.env.data))))
+        return cost.throughput(answer["bytes"])
 
 
 def landed_rows(folder, format):
-    import pyarrow.dataset as ds
-
     files = [str(p) for p in folder.rglob("put-*") if p.is_file()]
     return ds.dataset(files, format="parquet" if format == "Parquet" else "ipc").count_rows()
 
 
+# The RPCs of small calls: the request that asks for a dataset.
+REQUESTS = {
+    "GetFlightInfo": lambda name: flight.FlightDescriptor.for_path(name).serialize(),
+    "DoGet": lambda name: flight.Ticket(name.encode()).serialize(),
+}
+
+
 @dataclass
 class Calls(Row):
-    """Small calls, one after the other on each connection."""
+    """Small calls by bench/load, one after the other on each connection."""
 
-    kind: str = "info"
+    method: str = "GetFlightInfo"
     clients: int = 1
     seconds: float = 1.5
 
@@ -194,19 +221,30 @@ class Calls(Row):
         side.client.ask("check", ticket="ten", file=str(side.env.data.ten_rows()))
 
     def sample(self, side):
+        request = base64.b64encode(REQUESTS[self.method]("ten")).decode()
+        cpu = side.server.cpu()
+        answer = processes.output(
+            side.env.load, "-address", side.server.location.split("://")[1], "-method", self.method, "-message", request,
+            "-clients", self.clients, "-duration", f"{self.seconds}s")
+        cpu = side.server.cpu() - cpu
+        return {"calls/s": answer["calls"] / answer["seconds"], "p99 ms": answer["p99"] * 1e3, "CPU us/call": cpu / answer["calls"] * 1e6}
+
+
+@dataclass
+class PyarrowCalls(Calls):
+    """The same by pyarrow clients, of which four processes with four connections each take the machine's whole time."""
+
+    def sample(self, side):
         processes = min(4, self.clients)
         clients = side.clients(processes)
         cpu = side.server.cpu()
         for c in clients:
-            c.send("calls", kind=self.kind, dataset="ten", connections=self.clients // processes, seconds=self.seconds)
+            c.send("calls", method=self.method, dataset="ten", connections=self.clients // processes, seconds=self.seconds)
         answers = [c.answer() for c in clients]
         cpu = side.server.cpu() - cpu
-        took = sorted(t for a in answers for t in a["took"])
-        return {
-            "calls/s": sum(len(a["took"]) / a["seconds"] for a in answers),
-            "p99 ms": took[int(0.99 * (len(took) - 1))] * 1e3,
-            "CPU us/call": cpu / len(took) * 1e6,
-        }
+        took = [t for a in answers for t in a["took"]]
+        rate = sum(len(a["took"]) / a["seconds"] for a in answers)
+        return {"calls/s": rate, "p99 ms": quantile(took, 0.99) * 1e3, "CPU us/call": cpu / len(took) * 1e6}
 
 
 @dataclass
@@ -271,12 +309,12 @@ class Peak(Row):
         server = side.another_server()
         try:
             side.client.ask("locate", location=server.location, wait_for="big")
-            cpu = server.cpu()
+            cpu, client_cpu = server.cpu(), side.client.cpu()
             answer = side.client.ask("endpoints", dataset="big", streams=self.streams)
+            cost = Cost(answer["seconds"], server.cpu() - cpu, side.client.cpu() - client_cpu)
             if answer["rows"] != self.rows:
                 raise ValueError(f"{self.id}: {side.name} sent {answer['rows']} rows, expected {self.rows}")
-            figures = throughput(self.bytes, answer["seconds"], server.cpu() - cpu)
-            return {"peak MiB": server.memory()["VmHWM"] / (1 << 20), **figures}
+            return {"peak MiB": server.memory()["VmHWM"] / (1 << 20), **cost.throughput(self.bytes)}
         finally:
             server.stop()
 
@@ -374,11 +412,17 @@ def put_rows():
 
 def call_rows():
     group = "Small calls"
-    for kind, what in (("info", "GetFlightInfo"), ("get", "DoGet of 10 rows")):
+    for short, method, what in (("info", "GetFlightInfo", "GetFlightInfo"), ("get", "DoGet", "DoGet of 10 rows")):
         for clients, goals in ((16, (5.0, 0.3)), (1, (2.0, 0.8))):
-            figures = [Figure("calls/s", "calls/s", goals[0], digits=0), Figure("p99 ms", "ms", goals[1], at_most=True, digits=3),
-                       Figure("CPU us/call", "us", at_most=True, digits=1)]
-            yield Calls(f"{kind}-{clients}", f"{what}, {clients} client{'s' * (clients > 1)}", figures, quick=True, group=group, kind=kind, clients=clients)
+            figures = call_figures(*goals)
+            title = f"{what}, {clients} client{'s' * (clients > 1)}"
+            yield Calls(f"call-{short}-{clients}", title, figures, quick=True, group=group, method=method, clients=clients)
+            yield PyarrowCalls(f"pycall-{short}-{clients}", f"{title} of pyarrow's", call_figures(None, None), group=group, method=method, clients=clients)
+
+
+def call_figures(rate, p99):
+    return [Figure("calls/s", "calls/s", rate, digits=0), Figure("p99 ms", "ms", p99, at_most=True, digits=3),
+            Figure("CPU us/call", "us", at_most=True, digits=1)]
 
 
 def process_rows():
