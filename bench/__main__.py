@@ -25,13 +25,14 @@ def arguments():
     p.add_argument("--rounds", type=int, help="samples of each side: 7, or 3 with --quick")
     p.add_argument("--scale", type=float, default=1.0, help="of the data: 1 is what the table says")
     p.add_argument("--results", type=Path, help="the folder for JSON and plots; bench/results and docs if left out")
+    p.add_argument("--profile", type=Path, metavar="FOLDER", help="also write CPU profiles of ours, for go tool pprof")
     return p.parse_args()
 
 
 def build(folder):
     """The command as the image has it, and the load client."""
     for package in ("./cmd/flightruntime", "./bench/load"):
-        subprocess.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", f"{folder}/", package], cwd=ROOT, check=True,
+        subprocess.run(["go", "build", "-trimpath", "-o", f"{folder}/", package], cwd=ROOT, check=True,
                        env=os.environ | {"CGO_ENABLED": "0"})
     return folder / "flightruntime", folder / "load"
 
@@ -84,12 +85,14 @@ def main():
     points = [row for c in all_curves for _, row in c.points if row.id.startswith(wanted)]
     # A signal ends the run as an error does: what was started is stopped and what was written is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if args.profile:
+        args.profile.mkdir(parents=True, exist_ok=True)
     scratch = processes.Scratch(CACHE)
     begin = time.monotonic()
     try:
         binaries = build(scratch.path)
         data = Data(CACHE, args.scale)
-        results = run.run_rows(rows, data, scratch, binaries, args.rounds, tell)
+        results = run.run_rows(rows, data, scratch, binaries, args.rounds, tell, args.profile)
         results += run.run_rows(points, data, scratch, binaries, min(3, args.rounds), tell)
     finally:
         scratch.close()

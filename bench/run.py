@@ -1,9 +1,12 @@
 """Runs rows of the table: both servers up, what they answer checked, then samples of one and the other in turn."""
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 import traceback
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,8 @@ class Env:
     flightruntime: Path
     load: Path
     certificate: Path  # a folder with tls.crt and tls.key
+    profiles: Path | None = None  # a folder for CPU profiles of ours
+    profiler: str = ""  # where ours then answers /debug/pprof/
 
 
 def make_certificate(folder):
@@ -39,6 +44,8 @@ def our_args(env, row, datasets):
         spec["limits"] = limits
     args = [env.flightruntime, "serve", "--listen", f"{scheme(row)}://127.0.0.1:0", "--volume", f"data={env.data.folder}",
             "--volume", f"ours={env.scratch if not (env.scratch / 'ours').exists() else env.scratch / 'ours'}"]
+    if env.profiles:
+        args += ["--pprof", env.profiler]
     if row.tls:
         spec["tls"] = {"secretRef": {"name": "bench"}}
         args += ["--secret", f"bench={env.certificate}"]
@@ -110,22 +117,45 @@ def run_row(row, env, rounds):
             for side in sides if i % 2 == 0 else reversed(sides):
                 for figure, value in row.sample(side).items():
                     samples.setdefault(side.name, {}).setdefault(figure, []).append(value)
+        if env.profiles:
+            profile(row, sides[0])
     finally:
         for side in sides:
             side.close()
     return samples
 
 
+PROFILE_SECONDS = 5
+
+
+def profile(row, ours):
+    """Writes a CPU profile of our server while the row is sampled, for `go tool pprof`."""
+    def fetch():
+        with urllib.request.urlopen(f"http://{ours.env.profiler}/debug/pprof/profile?seconds={PROFILE_SECONDS}") as answer:
+            (ours.env.profiles / f"{row.id}.pprof").write_bytes(answer.read())
+
+    fetching = threading.Thread(target=fetch)
+    fetching.start()
+    while fetching.is_alive():
+        row.sample(ours)
+
+
+def free_address():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % s.getsockname()[1]
+
+
 def comparisons(row, samples):
     return [compare(f, samples["ours"][f.name], samples["pyarrow"].get(f.name)) for f in row.figures if f.name in samples["ours"]]
 
 
-def run_rows(rows, data, scratch, binaries, rounds, tell):
+def run_rows(rows, data, scratch, binaries, rounds, tell, profiles=None):
     """Runs rows one after the other. A row that fails tells why and leaves the others alone. tell(row, comparisons or None) as each ends."""
     certificate = make_certificate(scratch.folder("certificate"))
     results = []
     for row in rows:
-        env = Env(data, scratch.folder(row.id), *binaries, certificate)
+        env = Env(data, scratch.folder(row.id), *binaries, certificate, profiles, free_address() if profiles else "")
         try:
             samples = run_row(row, env, rounds)
             results.append({"id": row.id, "group": row.group, "title": row.title, "samples": samples})

@@ -32,6 +32,7 @@ type serveFlags struct {
 	listen       string
 	signingKeys  string
 	http         string
+	pprof        string
 	drainDelay   time.Duration
 	logFormat    string
 	logLevel     slog.Level
@@ -63,6 +64,7 @@ func serveCommand() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", "grpc://0.0.0.0:8815", "where to listen; port 0 takes a free one. With TLS, grpc:// stands for grpc+tls://")
 	flags.StringVar(&f.signingKeys, "signing-keys", "", "`FILE` of the keys that tickets are signed with, a line each in base64, followed as it changes; replicas need the same. None: keys that live as long as the process")
 	flags.StringVar(&f.http, "http", "", "address of /metrics, /livez and /readyz in plain HTTP, for instance :8080; none if left out")
+	flags.StringVar(&f.pprof, "pprof", "", "for debugging, a loopback address of Go's profiles (/debug/pprof/), for instance 127.0.0.1:6060; none if left out")
 	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "time between telling that no new calls are wanted and refusing them")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&logLevel, "log-level", logLevel, "debug, info, warn or error")
@@ -170,6 +172,9 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	group.Go(server.Serve)
 	if f.http != "" {
 		group.Go(func() error { return serveHTTP(background, f.http, metrics, ready) })
+	}
+	if f.pprof != "" {
+		group.Go(func() error { return servePprof(background, f.pprof) })
 	}
 	group.Go(func() error {
 		source.follow(background, service, tlsSource, rights, log)

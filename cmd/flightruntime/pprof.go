@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+)
+
+// servePprof answers Go's profiling tools until ctx is done. Profiles tell of what is served and take CPU time, so the address has to be one
+// that only this host reaches.
+func servePprof(ctx context.Context, address string) error {
+	if err := checkLoopback(address); err != nil {
+		return fmt.Errorf("--pprof %q: %w", address, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve profiles at %s: %w", address, err)
+	case <-ctx.Done():
+	}
+	return server.Close()
+}
+
+// checkLoopback refuses addresses that others may reach. Names are refused too: what they stand for may change.
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("expected IP:PORT: %w", err)
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("expected a loopback address such as 127.0.0.1:6060, got host %q: profiles are for this host alone", host)
+	}
+	return nil
+}
