@@ -50,7 +50,7 @@ generate: ## Write what is generated: deep copies, CRD, RBAC, chart, API referen
 
 # The parts of `make test` run one after the other: two builds at once gain nothing on two cores.
 .PHONY: test
-test: verify lint test-unit test-controllers test-conformance test-cluster test-e2e ## Everything that CI needs
+test: verify lint test-unit test-controllers test-conformance test-bench test-cluster test-e2e ## Everything that CI needs
 
 .PHONY: verify
 verify: ## Generated files are current, modules tidy, sources formatted
@@ -93,9 +93,27 @@ test-e2e: ## Everything together on a real cluster
 fuzz: ## Fuzz each target that parses bytes from outside for FUZZTIME
 	@hack/fuzz $(or $(FUZZTIME),1m)
 
+##@ Measure
+
+# numpy makes the data, matplotlib draws.
+BENCH := PYARROW_WITH='numpy==2.3.5 matplotlib==3.10.8' hack/pyarrow -m
+
 .PHONY: bench
-bench: ## Go benchmarks of the hot paths
+bench: ## Ours against pyarrow's own server, the whole table: writes docs/benchmarks.md
+	$(BENCH) bench
+
+.PHONY: bench-quick
+bench-quick: ## A subset, in less than five minutes: writes bench/results/quick.json
+	$(BENCH) bench --quick
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks of the hot paths, for benchstat
 	go test -run '^$$' -bench . -benchmem ./flightruntime/...
+
+.PHONY: test-bench
+test-bench: ## The benchmark's own tests, and all of it with little data
+	$(BENCH) unittest discover -t . -s bench/tests
+	$(BENCH) bench.tests.smoke
 
 ##@ Help
 

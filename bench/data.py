@@ -131,6 +131,9 @@ class Data:
     def trips_arrow(self):
         return self.arrow("trips", lambda: pq.read_table(self.trips("zstd")))
 
+    def half_the_trips(self):
+        return self.arrow("half-the-trips", lambda: trip_table(self.rows(5_000_000)))
+
     # The columns and batches of these are what the curves vary.
     def floats_batched(self, batch_rows):
         return self.arrow(f"float64-batch-{batch_rows}", lambda: float_table(self.rows(5_000_000)), batch_rows)

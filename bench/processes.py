@@ -66,13 +66,15 @@ class Scratch:
     def __init__(self, parent):
         parent = Path(parent)
         parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.glob("run-*"):
-            with open(left / "lock", "a") as lock:
-                if held(lock):
-                    shutil.rmtree(left, ignore_errors=True)
-        self.path = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
-        self.lock = open(self.path / "lock", "a")
-        held(self.lock)
+        with open(parent / "lock", "a") as lock:  # so that nobody takes a folder for left over that is not locked yet
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in parent.glob("run-*"):
+                with open(left / "lock", "a") as of_run:
+                    if held(of_run):
+                        shutil.rmtree(left, ignore_errors=True)
+            self.path = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+            self.lock = open(self.path / "lock", "a")
+            held(self.lock)
 
     def folder(self, name):
         path = self.path / name
