@@ -25,7 +25,7 @@ func (p *predicate) fields(to []int) []int {
 }
 
 // placed is the predicate for batches that have the fields at other places. It is safe on nil.
-func (p *predicate) placed(place map[int]int) *predicate {
+func (p *predicate) placed(place []int) *predicate {
 	if p == nil {
 		return nil
 	}

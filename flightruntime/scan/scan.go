@@ -54,13 +54,15 @@ func Compile(q Query, schema *arrow.Schema) (*Plan, error) {
 	}
 	slices.Sort(p.columns)
 	p.columns = slices.Compact(p.columns)
-	place := make(map[int]int, len(p.columns))
+	place := make([]int, schema.NumFields())
+	p.read = make([]arrow.Field, len(p.columns))
 	for i, field := range p.columns {
 		place[field] = i
-		p.read = append(p.read, schema.Field(field))
+		p.read[i] = schema.Field(field)
 	}
-	for _, field := range selected {
-		p.output = append(p.output, place[field])
+	p.output = make([]int, len(selected))
+	for i, field := range selected {
+		p.output[i] = place[field]
 	}
 	p.filter = p.filter.placed(place)
 	return p, nil

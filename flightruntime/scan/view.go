@@ -126,7 +126,7 @@ func (v *View) Compile(q Query) (*Plan, error) {
 	}
 	slices.Sort(n.columns)
 	n.columns = slices.Compact(n.columns)
-	place := make(map[int]int, len(n.columns))
+	place := make([]int, v.dataset.NumFields())
 	for i, field := range n.columns {
 		place[field] = i
 		n.read = append(n.read, v.dataset.Field(field))
