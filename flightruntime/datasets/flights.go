@@ -160,9 +160,12 @@ func (s *Service) endpoint(t ticket) (*flightruntime.FlightEndpoint, error) {
 	}, nil
 }
 
-// locations are where tickets are good: where they were got, first, and at the address that the configuration names.
+// reuseConnection is the location of where tickets were got.
+var reuseConnection = &flight.Location{Uri: flightruntime.ReuseConnection.String()}
+
+// locations are where tickets are good: where they were got, first, and at the address that the configuration names. All answers share them.
 func (s *Service) locations() []*flight.Location {
-	locations := []*flight.Location{{Uri: flightruntime.ReuseConnection.String()}}
+	locations := []*flight.Location{reuseConnection}
 	if loaded := s.loaded.Load(); loaded != nil && loaded.Config != nil && loaded.ExternalAddress != "" {
 		locations = append(locations, &flight.Location{Uri: loaded.ExternalAddress})
 	}
