@@ -181,6 +181,9 @@ const (
 
 // extraInfoTrailers carry an error's extra info; none if it has none.
 func extraInfoTrailers(err error) metadata.MD {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if !errors.As(err, &e) || len(e.ExtraInfo) == 0 || len(e.ExtraInfo) > MaxExtraInfo {
 		return nil

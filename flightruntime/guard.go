@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,10 +60,14 @@ func (g callGuard) run(ctx context.Context, fullMethod string, handle func(conte
 		return refusal(ctx, g.guarded(ctx, fullMethod, func() error { return handle(ctx) }))
 	}
 	start := time.Now()
-	counted := func() {}
-	if !who.operator {
-		g.calls.n.Add(1)
-		counted = sync.OnceFunc(func() { g.calls.n.Add(-1) })
+	running := int64(1)
+	if who.operator {
+		running = 0
+	}
+	g.calls.n.Add(running)
+	counted := func() {
+		g.calls.n.Add(-running)
+		running = 0
 	}
 	defer counted()
 	call, ctx := newCall(ctx, Method(method), who)
