@@ -24,7 +24,7 @@ def arguments():
     p.add_argument("--rows", default="", help="ids of rows, or beginnings of ids, separated by commas; all if left out")
     p.add_argument("--rounds", type=int, help="samples of each side: 7, or 3 with --quick")
     p.add_argument("--scale", type=float, default=1.0, help="of the data: 1 is what the table says")
-    p.add_argument("--brief", action="store_true", help="to test the machinery: figures mean nothing")
+    p.add_argument("--brief", action="store_true", help="to test the machinery: one row of each kind, and figures mean nothing")
     p.add_argument("--results", type=Path, help="the folder for JSON and plots; bench/results and docs if left out")
     p.add_argument("--profile", type=Path, metavar="FOLDER", help="also write CPU profiles of ours, for go tool pprof")
     return p.parse_args()
@@ -85,6 +85,8 @@ def main():
     all_curves = [] if args.quick else curves.curves()
     points = [row for c in all_curves for _, row in c.points if row.id.startswith(wanted)]
     if args.brief:
+        rows, all_curves = [r for r in rows if r.quick or isinstance(r, (table.Crowd, table.PyarrowCalls))], [c.brief() for c in all_curves]
+        points = [row for c in all_curves for _, row in c.points]
         for row in rows + points:
             row.brief()
     # A signal ends the run as an error does: what was started is stopped and what was written is removed.

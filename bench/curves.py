@@ -1,6 +1,6 @@
 """The scaling curves: rows of their own, one for each point."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.stats import Figure
 from bench.table import Get, in_memory
@@ -14,6 +14,10 @@ class Curve:
     title: str
     x: str
     points: list  # of (x, Row)
+
+    def brief(self):
+        """The same with two points."""
+        return replace(self, points=self.points[:2])
 
 
 def get(id, file, **more):

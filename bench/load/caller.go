@@ -164,4 +164,3 @@ func succeeded(trailers *http2.MetaHeadersFrame) error {
 	}
 	return nil
 }
-

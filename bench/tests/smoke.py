@@ -1,4 +1,4 @@
-"""The whole of `make bench` with little data, so that it does not rot: every row and curve, checks of what comes included. Its figures mean nothing."""
+"""The whole of `make bench` with little data, so that it does not rot: rows and curves of each kind, checks of what comes included. Its figures mean nothing."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Smoke(unittest.TestCase):
-    def test_every_row(self):
+    def test_every_kind_of_row(self):
         with tempfile.TemporaryDirectory() as results:
             run = subprocess.run(
                 [sys.executable, "-m", "bench", "--scale", "0.002", "--rounds", "1", "--brief", "--results", results], capture_output=True, text=True)
