@@ -1,6 +1,7 @@
 """python -m bench: see `make bench`."""
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ def arguments():
     p.add_argument("--rounds", type=int, help="samples of each side: 7, or 3 with --quick")
     p.add_argument("--scale", type=float, default=1.0, help="of the data: 1 is what the table says")
     p.add_argument("--brief", action="store_true", help="to test the machinery: one row of each kind, and figures mean nothing")
+    p.add_argument("--redraw", type=Path, metavar="JSON", help="measure nothing: write the page and its plots anew, of what a run wrote")
     p.add_argument("--results", type=Path, help="the folder for JSON and plots; bench/results and docs if left out")
     p.add_argument("--profile", type=Path, metavar="FOLDER", help="also write CPU profiles of ours, for go tool pprof")
     return p.parse_args()
@@ -49,36 +51,48 @@ def tell(row, comparisons):
 
 
 def drawn(wanted, results):
-    """The curves all of whose points were measured."""
+    """The curves all of whose points were measured: (curve, [(x, {side: {figure: Summary}})])."""
     by_id = {r["id"]: r.get("samples") for r in results}
     for curve in wanted:
-        points = [(x, {side: summary(by_id[row.id][side]["GB/s"]) for side in ("ours", "pyarrow")}) for x, row in curve.points if by_id.get(row.id)]
+        points = [(x, {side: {f: summary(v) for f, v in figures.items()} for side, figures in by_id[row.id].items()})
+                  for x, row in curve.points if by_id.get(row.id)]
         if len(points) == len(curve.points):
             yield curve, points
 
 
-def write(args, results, rows, all_curves):
+def write_page(run_of, rows, all_curves, page, plots):
+    """The page and its plots, of what a run wrote as JSON."""
     from bench import plot
 
-    about = report.machine(ROOT) | {"scale": args.scale, "rounds": args.rounds}
+    results = run_of["rows"]
+    by_id = {r["id"]: r for r in results}
+    compared = [(row, run.comparisons(row, by_id[row.id]["samples"]) if "samples" in by_id[row.id] else None) for row in rows if row.id in by_id]
+    plot.ratios(compared, plots / "benchmarks-ratios.svg")
+    lines = list(drawn(all_curves, results))
+    text = report.between(PAGE.read_text(), "machine", report.machine_text(run_of["about"]))
+    text = report.between(text, "table", report.table_markdown(compared))
+    if lines:
+        plot.curves(lines, plots / "benchmarks-curves.svg")
+        text = report.between(text, "curves", report.curves_markdown(lines))
+    page.write_text(text)
+
+
+def write(args, results, rows, all_curves):
     folder = args.results or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ("quick.json" if args.quick else "full.json")).write_text(report.as_json(about, results))
-    by_id = {r["id"]: r for r in results}
-    compared = [(row, run.comparisons(row, by_id[row.id]["samples"]) if "samples" in by_id[row.id] else None) for row in rows]
-    if args.quick and not args.results:
-        return
-    plots = args.results or PAGE.parent
-    plot.ratios(compared, plots / "benchmarks-ratios.svg")
-    if lines := list(drawn(all_curves, results)):
-        plot.curves(lines, plots / "benchmarks-curves.svg")
-    text = report.between(PAGE.read_text(), "machine", report.machine_text(about))
-    text = report.between(text, "table", report.table_markdown(compared))
-    (args.results / "benchmarks.md" if args.results else PAGE).write_text(text)
+    file = folder / ("quick.json" if args.quick else "full.json")
+    file.write_text(report.as_json(report.machine(ROOT) | {"scale": args.scale, "rounds": args.rounds}, results))
+    if args.results:
+        write_page(json.loads(file.read_text()), rows, all_curves, args.results / "benchmarks.md", args.results)
+    elif not args.quick:
+        write_page(json.loads(file.read_text()), rows, all_curves, PAGE, PAGE.parent)
 
 
 def main():
     args = arguments()
+    if args.redraw:
+        write_page(json.loads(args.redraw.read_text()), table.rows(), curves.curves(), PAGE, PAGE.parent)
+        return 0
     args.rounds = args.rounds or (3 if args.quick else 7)
     wanted = tuple(args.rows.split(","))
     rows = [r for r in table.rows() if (r.quick or not args.quick) and r.id.startswith(wanted)]

@@ -14,6 +14,8 @@ class Curve:
     title: str
     x: str
     points: list  # of (x, Row)
+    # bound says in a sentence what bounds the throughput.
+    bound: str = ""
 
     def brief(self):
         """The same with two points."""

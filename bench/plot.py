@@ -40,15 +40,15 @@ def ratios(results, path):
 
 
 def curves(drawn, path):
-    """drawn: (curve, [(x, {"ours": Summary, "pyarrow": Summary})]). Small multiples of throughput."""
+    """drawn: (curve, [(x, {side: {figure: Summary}})]). Small multiples of throughput."""
     across = 3
     figure, grid = plt.subplots((len(drawn) + across - 1) // across, across, figsize=(11, 3.2 * ((len(drawn) + across - 1) // across)), squeeze=False)
     cells = list(grid.flat)
     for axes, (curve, points) in zip(cells, drawn):
         for side, color, label in (("ours", OURS, "flightruntime"), ("pyarrow", THEIRS, "pyarrow")):
             xs = [x for x, _ in points]
-            axes.plot(xs, [s[side].median for _, s in points], color=color, marker="o", markersize=3, label=label)
-            axes.fill_between(xs, [s[side].low for _, s in points], [s[side].high for _, s in points], color=color, alpha=0.2, linewidth=0)
+            axes.plot(xs, [s[side]["GB/s"].median for _, s in points], color=color, marker="o", markersize=3, label=label)
+            axes.fill_between(xs, [s[side]["GB/s"].low for _, s in points], [s[side]["GB/s"].high for _, s in points], color=color, alpha=0.2, linewidth=0)
         axes.set_xscale("log", base=10 if curve.id == "dataset" else 2)
         axes.set_xticks([x for x, _ in points], [short(x) for x, _ in points])
         axes.minorticks_off()

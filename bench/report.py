@@ -66,6 +66,20 @@ def table_markdown(results):
     return "\n".join(lines)
 
 
+def curves_markdown(drawn):
+    """drawn: (curve, [(x, {side: {figure: Summary}})]). For each curve its sentence, and what it is taken from: the first and the last point."""
+    lines = ["| Curve | What bounds it | At | | Server CPU s/GB | Client CPU s/GB | Of all cores |", "| --- | --- | --- | --- | ---: | ---: | ---: |"]
+    for curve, points in drawn:
+        title, bound = curve.title, curve.bound
+        for x, sides in (points[0], points[-1]):
+            for side, name in (("ours", "flightruntime"), ("pyarrow", "pyarrow")):
+                figures = sides[side]
+                lines.append(f"| {title} | {bound} | {x:,} {curve.x} | {name} | {figures['CPU s/GB'].median:.2f} | {figures['client CPU s/GB'].median:.2f} | "
+                             f"{100 * figures['busy'].median:.0f} % |")
+                title = bound = ""
+    return "\n".join(lines)
+
+
 def between(text, name, content):
     """text with what stands between the markers of a name replaced."""
     begin, end = f"<!-- {name}: written by make bench -->", f"<!-- end of {name} -->"

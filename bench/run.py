@@ -112,8 +112,9 @@ def run_row(row, env, rounds):
         for side in sides:
             side.client.ask("locate", location=side.server.location, wait_for=row.ready(datasets))
             row.check(side)
-            row.sample(side)  # warms up
-        for i in range(rounds):
+            if not row.own_processes:
+                row.sample(side)  # warms up
+        for i in range(min(rounds, 3) if row.own_processes else rounds):
             for side in sides if i % 2 == 0 else reversed(sides):
                 for figure, value in row.sample(side).items():
                     samples.setdefault(side.name, {}).setdefault(figure, []).append(value)

@@ -51,6 +51,8 @@ class Row:
     # note says in a sentence what the row's figures do not tell by themselves.
     note: str = ""
     group: str = ""
+    # own_processes: each sample starts servers anew. Nothing is to be warmed up, and few samples do.
+    own_processes = False
 
     def datasets(self, env):
         """What is served. env has data, and scratch: a folder of the row's own."""
@@ -275,6 +277,8 @@ class Start(Row):
 class Resident(Row):
     """What a server holds after it has served 320 MB from memory: a process of its own each time."""
 
+    own_processes = True
+
     def datasets(self, env):
         return [in_memory("f64", env.data.floats())]
 
@@ -293,6 +297,8 @@ class Resident(Row):
 @dataclass
 class Peak(Row):
     """The peak of a server that reads Parquet for 16 streams, which read all endpoints of a dataset."""
+
+    own_processes = True
 
     arrow_bytes: int = 0
     streams: int = 16
@@ -329,6 +335,8 @@ class Peak(Row):
 @dataclass
 class Crowd(Row):
     """1,000 connections that idle, then 256 streams that are not read on, and one that is."""
+
+    own_processes = True
 
     idle: int = 1_000
     slow: int = 256

@@ -60,7 +60,10 @@ func newCaller(conn net.Conn, address, method string, request []byte) (*caller, 
 	if err := c.writer.WriteWindowUpdate(0, window-initialWindow); err != nil {
 		return nil, err
 	}
-	return c, c.flush()
+	if err := c.flush(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *caller) flush() error {

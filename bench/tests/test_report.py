@@ -1,7 +1,8 @@
 import unittest
 
-from bench.report import between, table_markdown
-from bench.stats import Figure, compare
+from bench.curves import Curve
+from bench.report import between, curves_markdown, table_markdown
+from bench.stats import Figure, compare, summary
 from bench.table import Row, rows
 
 
@@ -16,6 +17,19 @@ class Report(unittest.TestCase):
             "| float64 | GB/s | 3.00 (2.50–3.50) | 2.00 (2.00–2.00) | 1.50 | ≥ 1.1 | ✓ |",
             "|  | CPU s/GB | 1.00 (1.00–1.00) | 1.00 (1.00–1.00) | 1.00 | ≤ 0.85 | missed |",
             "| broken (why) | failed | | | | | |",
+        ])
+
+    def test_curves(self):
+        def side(cpu):
+            return {"CPU s/GB": summary([cpu]), "client CPU s/GB": summary([0.5]), "busy": summary([0.876])}
+
+        curve = Curve("c", "Streams", "streams", [], "The client.")
+        points = [(x, {"ours": side(0.1 * x), "pyarrow": side(0.2)}) for x in (1, 2, 4)]
+        self.assertEqual(curves_markdown([(curve, points)]).splitlines()[2:], [
+            "| Streams | The client. | 1 streams | flightruntime | 0.10 | 0.50 | 88 % |",
+            "|  |  | 1 streams | pyarrow | 0.20 | 0.50 | 88 % |",
+            "|  |  | 4 streams | flightruntime | 0.40 | 0.50 | 88 % |",
+            "|  |  | 4 streams | pyarrow | 0.20 | 0.50 | 88 % |",
         ])
 
     def test_only_what_stands_between_the_markers_is_written(self):
