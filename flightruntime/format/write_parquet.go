@@ -31,9 +31,9 @@ type parquetEncoder struct {
 func newParquetEncoder(w io.Writer, schema *arrow.Schema) (encoder, error) {
 	shaped := parquetSchema(schema)
 	f, err := pqarrow.NewFileWriter(shaped, w,
-		parquet.NewWriterProperties(
+		parquet.NewWriterProperties(append(withoutDictionaries(shaped),
 			parquet.WithCompression(compress.Codecs.Zstd),
-			parquet.WithMaxRowGroupLength(maxGroupRows)),
+			parquet.WithMaxRowGroupLength(maxGroupRows))...),
 		pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, undecodable(err)
@@ -43,6 +43,17 @@ func newParquetEncoder(w io.Writer, schema *arrow.Schema) (encoder, error) {
 		return nil, undecodable(err)
 	}
 	return &parquetEncoder{file: f, schema: shaped}, nil
+}
+
+// withoutDictionaries has columns of numbers and times written as they are: to look each value up costs more than all else that is done with it,
+// and Zstandard makes about the same of both.
+func withoutDictionaries(schema *arrow.Schema) (properties []parquet.WriterProperty) {
+	for _, f := range schema.Fields() {
+		if arrow.IsPrimitive(f.Type.ID()) {
+			properties = append(properties, parquet.WithDictionaryFor(f.Name, false))
+		}
+	}
+	return properties
 }
 
 func (p *parquetEncoder) write(batch arrow.RecordBatch) error {
