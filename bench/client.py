@@ -83,6 +83,16 @@ class Client:
             raise ValueError(f"{ticket}: {got.num_rows} rows of {got.schema} differ from the {want.num_rows} rows of {want.schema} in {file}")
         return {"rows": got.num_rows, "bytes": want.nbytes}
 
+    def cached(self, dataset):
+        """Waits until our server says that it has some of a dataset in its cache: each file comes in whole."""
+        (client,) = self.connected(1)
+        for _ in range(600):
+            (answer,) = client.do_action(flight.Action("HealthCheck", b""))
+            if any(d["name"] == dataset and d.get("cachedBytes") for d in json.loads(answer.body.to_pybytes())["datasets"]):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"{dataset} is not in the cache a minute after it was read")
+
     def load(self, file):
         """Reads what is going to be put, and makes its pages resident."""
         return {"rows": self.table(file).num_rows, "bytes": self.table(file).nbytes}

@@ -40,6 +40,8 @@ def make_certificate(folder):
 def our_args(env, row, datasets):
     """The command under test with a manifest, as it runs in a pod but for the listening address."""
     spec = {"datasets": [{"name": d.name, **d.ours} for d in datasets]}
+    if any("cache" in d.ours for d in datasets):
+        spec["cache"] = {kind: {"sizeLimit": "4Gi"} for kind in ("memory", "disk")}  # room for all that is measured
     if limits := row.limits():
         spec["limits"] = limits
     args = [env.flightruntime, "serve", "--listen", f"{scheme(row)}://127.0.0.1:0", "--volume", f"data={env.data.folder}",
