@@ -77,11 +77,11 @@ def write_page(run_of, rows, all_curves, page, plots):
     page.write_text(text)
 
 
-def write(args, results, rows, all_curves):
+def write(args, about, results, rows, all_curves):
     folder = args.results or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / ("quick.json" if args.quick else "full.json")
-    file.write_text(report.as_json(report.machine(ROOT) | {"scale": args.scale, "rounds": args.rounds}, results))
+    file.write_text(report.as_json(about | {"scale": args.scale, "rounds": args.rounds}, results))
     if args.results:
         write_page(json.loads(file.read_text()), rows, all_curves, args.results / "benchmarks.md", args.results)
     elif not args.quick:
@@ -109,6 +109,7 @@ def main():
         args.profile.mkdir(parents=True, exist_ok=True)
     scratch = processes.Scratch(CACHE)
     begin = time.monotonic()
+    about = report.machine(ROOT)
     try:
         binaries = build(scratch.path)
         data = Data(CACHE, args.scale)
@@ -118,7 +119,7 @@ def main():
         scratch.close()
     # A run of some rows tells, and leaves what was written of whole runs.
     if args.results or not args.rows:
-        write(args, results, rows, all_curves)
+        write(args, about, results, rows, all_curves)
     print(f"{time.monotonic() - begin:.0f} s")
     return 1 if any("error" in r for r in results) else 0
 

@@ -47,20 +47,19 @@ def curves():
     return [
         Curve("streams", "Streams at a time, a connection each, 32 MB a stream", "streams", [
             (n, get(f"curve-streams-{n}", lambda d: d.floats_sized(32), streams=n, connections=n, times=max(1, 16 // n))) for n in (1, 2, 4, 8, 16, 32, 64)],
-            "One stream: client and server wait for each other, and neither has a core to itself for the whole time; from two on all cores are taken, and "
-            "throughput is their time over the CPU time that client and server spend on a GB."),
+            "CPU time: throughput is the time that client and server get, by what both spend on a GB, which the number of streams hardly changes."),
         Curve("message", "Size of a message", "KiB a message", [
             (kib, Message(f"curve-message-{kib}", "", get("", None).figures, name="f64", file=lambda d: d.floats(), bytes=kib << 10, times=2))
             for kib in (32, 128, 512, 1024)],
             "CPU time: what a message costs on either side, whatever its size, is paid more often the smaller messages are."),
         Curve("batch", "Size of the record batches that are served", "rows a batch (64 bytes each)", [
             (rows, get(f"curve-batch-{rows}", lambda d, r=rows: d.floats_batched(r), times=2)) for rows in (1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20)],
-            "CPU time: small batches cost as small messages do; ours cuts large ones to 1 MiB, pyarrow's server sends them whole, and its client pays for memory that it has "
-            "not used before."),
+            "CPU time: small batches cost as small messages do. Large ones ours cuts to 1 MiB; pyarrow's server sends them whole, and the client spends twice the time "
+            "on them."),
         Curve("columns", "Columns, of 320 MB in batches of 4 MiB", "columns", [
             (n, get(f"curve-columns-{n}", lambda d, n=n: d.floats_wide(n), times=2)) for n in (1, 4, 16, 64, 256, 1024)],
-            "CPU time of each buffer of each message, on both sides: ours cuts batches of 4 MiB to messages of 1 MiB, and so sends more buffers, of which 1,024 columns leave 1 KiB each."),
+            "The client's CPU time for each buffer of each message: ours cuts batches of 4 MiB to messages of 1 MiB, and so sends four times as many."),
         Curve("dataset", "Size of the dataset", "MB", [
             (mb, get(f"curve-dataset-{mb:g}", lambda d, mb=mb: d.floats_sized(mb), times=max(1, min(50, 1_000 // mb)))) for mb in (1, 10, 100, 320, 1_000)],
-            "The start of a call, as long as it is a part of the whole; from 100 MB on nothing that grows: CPU time on both sides."),
+            "The start of a call for small ones; from 100 MB on CPU time on both sides, which does not grow with the dataset."),
     ]

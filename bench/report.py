@@ -21,6 +21,8 @@ def machine(root):
     return {
         "cpu": line("/proc/cpuinfo", "model name"),
         "cores": os.cpu_count(),
+        # load: that of the last minute before the run, from which one sees whether others work on the machine.
+        "load": round(os.getloadavg()[0], 1),
         "memory GiB": round(int(line("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)),
         "kernel": platform.release().split("-")[0],
         "go": subprocess.run(["go", "env", "GOVERSION"], cwd=root, check=True, capture_output=True, text=True).stdout.strip(),
@@ -33,7 +35,8 @@ def machine(root):
 
 def machine_text(m):
     return (f"{m['cores']} cores ({m['cpu']}), {m['memory GiB']} GiB, Linux {m['kernel']}; {m['go']}, arrow-go {m['arrow-go']}, grpc-go {m['grpc-go']}; "
-            f"pyarrow {m['pyarrow']} on Python {m['python']}. Clients and servers share the machine, over loopback.")
+            f"pyarrow {m['pyarrow']} on Python {m['python']}. Clients and servers share the machine, over loopback."
+            + (f" Load average before the run: {m['load']}." if "load" in m else ""))
 
 
 def spread(s, digits):
