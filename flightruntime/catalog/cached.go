@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -349,6 +350,9 @@ func (l *loader) fillMemory(ctx context.Context, d *dataset, s *Snapshot) (note 
 		done += p.Rows
 	}
 	l.needed = 0
+	if c.Bytes(s.caching.keys) > have {
+		debug.FreeOSMemory() // what decoding has left behind is as much as all streams take from now on
+	}
 	return "", nil
 }
 
