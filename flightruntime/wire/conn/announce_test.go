@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,6 +107,7 @@ func TestABufferIsFreedOnceItHasLeft(t *testing.T) {
 func TestStreamsMayShareMemory(t *testing.T) {
 	var freed counter
 	c, sent := unwritten(t)
+	c.in.maxFrame.Store(8 << 10) // nothing is merged
 	memory := bytes.Repeat([]byte("shared memory "), 4<<10)
 	shared := freed.buffer(memory)
 	const streams = 5
@@ -117,12 +119,16 @@ func TestStreamsMayShareMemory(t *testing.T) {
 	part := freed.buffer(memory[:8<<10]) // begins with the same byte, and is shorter
 	announced = append(announced, c.Announce(mem.BufferSlice{part}))
 	shared.Free()
-	var want []byte
 	for from := 0; from < len(memory); from += 8 << 10 {
 		p := memory[from:min(from+8<<10, len(memory))]
 		for stream := range uint32(streams) { // as grpc-go does, one after the other
-			write(t, c, dataOf(stream, len(p)), p)
-			want = append(append(want, dataOf(stream, len(p))...), p...)
+			write(t, c, dataOf(1+2*stream, len(p)), p)
+		}
+	}
+	var want []byte
+	for stream := range uint32(streams) {
+		for p := range slices.Chunk(memory, 8<<10) {
+			want = append(append(want, dataOf(1+2*stream, len(p))...), p...)
 		}
 	}
 	write(t, c, dataOf(99, 8<<10), memory[:8<<10])

@@ -130,7 +130,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.queue != nil && c.queue.bytes >= highWater && c.failed() == nil {
+	// Not within a frame, of which the rest may have to come before the queue can be written.
+	for c.frames.atBoundary() && c.queue != nil && c.queue.bytes >= highWater && c.failed() == nil {
 		c.waiting = true
 		c.room.Wait()
 	}
@@ -140,8 +141,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if c.queue == nil {
 		c.queue = batches.Get().(*batch)
 	}
-	c.enqueue(p)
-	ended := c.frames.follow(p)
+	ended := false
+	for rest := p; len(rest) > 0; {
+		part := rest[:c.frames.within(len(rest))]
+		c.enqueue(part)
+		ended = c.frames.follow(part) || ended
+		rest = rest[len(part):]
+	}
 	switch {
 	case ended && !c.writing && c.queue.bytes < inlineMost:
 		c.flush()
@@ -169,16 +175,17 @@ func (c *Conn) enqueue(p []byte) {
 	if c.frames.atBoundary() {
 		if stream, length, ok := dataHead(p); ok {
 			c.stats.Frames++
-			if q.grow(stream, length, p[4], int(c.in.maxFrame.Load())) {
+			q.turn(stream)
+			if q.grow(length, p[4], int(c.in.maxFrame.Load())) {
 				c.stats.Merged++
 				return
 			}
 			q.copy(p)
-			q.leaveOpen(stream, length, p[4])
+			q.leaveOpen(length, p[4])
 			c.stats.Copied += int64(len(p))
 			return
 		}
-		q.open = openFrame{}
+		q.shut()
 	}
 	if c.frames.inData(len(p)) {
 		if a, from := c.announced.take(p); a != nil && len(p) >= aliasMin {
@@ -214,16 +221,23 @@ func (c *Conn) flusher() {
 	c.mu.Unlock()
 }
 
-// flush writes what is queued until nothing is. mu is held, but not while it writes.
+// flush writes what is queued until nothing is, or the rest of a frame has to come first: the Write that brings it schedules another. mu is held, but
+// not while it writes.
 func (c *Conn) flush() {
 	c.writing = true
 	for c.queue != nil && c.err == nil {
 		b := c.queue
+		if !c.frames.atBoundary() && !b.atEnd() {
+			if !c.closed {
+				break
+			}
+			b.cut()
+		}
 		c.queue = nil
 		c.wake()
 		c.stats.Batches++
 		c.mu.Unlock()
-		err := c.out.write(b.pieces, b.faults)
+		err := c.out.write(b.joined(), b.faults)
 		c.mu.Lock()
 		released := c.written(b)
 		if err != nil {

@@ -54,6 +54,14 @@ type outgoing struct {
 // atBoundary is true where a frame begins.
 func (o *outgoing) atBoundary() bool { return o.got == 0 && o.left == 0 }
 
+// within is how many of the next n bytes are of the frame that has begun; all of them where none has.
+func (o *outgoing) within(n int) int {
+	if o.left > 0 {
+		return min(o.left, n)
+	}
+	return n
+}
+
 // inData is true where the next n bytes are payload of one DATA frame.
 func (o *outgoing) inData(n int) bool { return o.left >= n && o.head[3] == typeData }
 
