@@ -126,6 +126,12 @@ class Server:
         stop(self.process)
         self.process.stdout.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
 
 class Client:
     """A process that runs bench.client, asked by a line of JSON at a time."""

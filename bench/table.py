@@ -280,13 +280,10 @@ class Start(Row):
         return [in_memory("ten", env.data.ten_rows())]
 
     def sample(self, side):
-        server = side.another_server()
-        try:
+        with side.another_server() as server:
             side.client.ask("locate", location=server.location)
             side.client.ask("first", ticket="ten")
             return {"s": time.monotonic() - server.started}
-        finally:
-            server.stop()
 
 
 @dataclass
@@ -299,15 +296,12 @@ class Resident(Row):
         return [in_memory("f64", env.data.floats())]
 
     def sample(self, side):
-        server = side.another_server()
-        try:
+        with side.another_server() as server:
             side.client.ask("locate", location=server.location, wait_for="f64")
             for _ in range(4):
                 side.client.ask("get", tickets=["f64"] * 4, connections=4)
             memory = server.memory()
             return {"resident MB": memory["VmRSS"] / MB, "peak MB": memory["VmHWM"] / MB, "anonymous MB": memory["RssAnon"] / MB}
-        finally:
-            server.stop()
 
 
 @dataclass
@@ -335,8 +329,7 @@ class Peak(Row):
         return [Dataset("big", volume("big/*.parquet", "ours"), theirs)]
 
     def sample(self, side):
-        server = side.another_server()
-        try:
+        with side.another_server() as server:
             side.client.ask("locate", location=server.location, wait_for="big")
             cpu, client_cpu = server.cpu(), side.client.cpu()
             answer = side.client.ask("endpoints", dataset="big", streams=self.streams)
@@ -344,8 +337,6 @@ class Peak(Row):
             if answer["rows"] != self.rows:
                 raise ValueError(f"{self.id}: {side.name} sent {answer['rows']} rows, expected {self.rows}")
             return {"peak MiB": server.memory()["VmHWM"] / (1 << 20), **cost.throughput(self.bytes)}
-        finally:
-            server.stop()
 
 
 @dataclass
