@@ -15,17 +15,31 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 )
 
-// Of a configuration whose auth is wrong, nothing comes into force.
-func TestAuthThatIsWrong(t *testing.T) {
+// accessOf holds a configuration's auth against the calls of a service without datasets.
+func accessOf(t *testing.T, c *config.Config, plain bool) *access {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	files := catalog.New(quiet)
 	t.Cleanup(files.Close)
-	service := datasets.New(files, func() int { return 0 })
-	a, err := newAccess(t.Context(), &config.Config{Auth: &config.Auth{Anonymous: &v1alpha1.AnonymousAuth{}}}, service, false, func(authn.Attempt) {}, quiet)
+	a, err := newAccess(t.Context(), c, datasets.New(files, func() int { return 0 }), plain, func(authn.Attempt) {}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := service.Policy()
+	return a
+}
+
+// expectMethod fails unless callers are asked by one method, of that name.
+func expectMethod(t *testing.T, a *access, want string) {
+	t.Helper()
+	if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != want {
+		t.Errorf("callers are asked by %+v, expected %s", methods, want)
+	}
+}
+
+// Of a configuration whose auth is wrong, nothing comes into force.
+func TestAuthThatIsWrong(t *testing.T) {
+	a := accessOf(t, &config.Config{Auth: &config.Auth{Anonymous: &v1alpha1.AnonymousAuth{}}}, false)
+	before := a.service.Policy()
 	for keys, want := range map[string]string{"": "auth method serviceAccount", "x": "expected a JSON Web Key Set"} {
 		wrong := &config.Auth{
 			ServiceAccount: &config.ServiceAccountAuth{Audiences: []string{"flight"}, Issuer: "https://kubernetes.default.svc", Keys: keys},
@@ -34,18 +48,15 @@ func TestAuthThatIsWrong(t *testing.T) {
 		if err := a.load(&config.Config{Auth: wrong}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("keys %q: %v, want %q", keys, err, want)
 		}
-		if service.Policy() != before {
+		if a.service.Policy() != before {
 			t.Errorf("keys %q: the newer rules are in force", keys)
 		}
-		if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != authn.MethodAnonymous {
-			t.Errorf("keys %q: callers are asked by %+v", keys, methods)
-		}
+		expectMethod(t, a, authn.MethodAnonymous)
 	}
 }
 
 // A process that speaks plain text, and whose newer configuration has auth with TLS, takes no credentials until another one takes its place.
 func TestAuthInPlainText(t *testing.T) {
-	quiet := slog.New(slog.DiscardHandler)
 	dir := t.TempDir()
 	auth := func(insecure v1alpha1.InsecureAuth) *config.Config {
 		return &config.Config{Auth: &config.Auth{Insecure: insecure, Bearer: &config.BearerAuth{Tokens: filepath.Join(dir, "tokens")}}}
@@ -61,19 +72,11 @@ func TestAuthInPlainText(t *testing.T) {
 		{"without, if that is meant", true, auth(v1alpha1.InsecureAuthAllow), authn.MethodBearer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			files := catalog.New(quiet)
-			t.Cleanup(files.Close)
-			service := datasets.New(files, func() int { return 0 })
-			a, err := newAccess(t.Context(), &config.Config{}, service, c.plain, func(authn.Attempt) {}, quiet)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a := accessOf(t, &config.Config{}, c.plain)
 			if err := a.load(c.after); err != nil {
 				t.Fatal(err)
 			}
-			if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != c.want {
-				t.Errorf("callers are asked by %+v, expected %s", methods, c.want)
-			}
+			expectMethod(t, a, c.want)
 		})
 	}
 	if _, err := (needsTLS{}).Authenticate(t.Context(), authn.Credentials{}); !errors.Is(err, flightruntime.ErrUnauthenticated) {
@@ -84,7 +87,6 @@ func TestAuthInPlainText(t *testing.T) {
 // A pod that was started before a method was specified has no folder with its files, and never will have: until it is replaced, the auth before holds.
 // Where there was none, nobody is let in.
 func TestAuthByFilesThatWereNotMounted(t *testing.T) {
-	quiet := slog.New(slog.DiscardHandler)
 	dir := t.TempDir()
 	bearer := func(folder string) *config.Config {
 		return &config.Config{Auth: &config.Auth{Bearer: &config.BearerAuth{Tokens: filepath.Join(folder, "tokens")}}}
@@ -102,20 +104,12 @@ func TestAuthByFilesThatWereNotMounted(t *testing.T) {
 		{"at the start", bearer(missing), bearer(missing), authn.MethodBearer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			files := catalog.New(quiet)
-			t.Cleanup(files.Close)
-			service := datasets.New(files, func() int { return 0 })
-			a, err := newAccess(t.Context(), c.before, service, false, func(authn.Attempt) {}, quiet)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a := accessOf(t, c.before, false)
 			if err := a.load(c.after); err != nil {
 				t.Fatal(err)
 			}
-			if methods := a.authenticator.State(); len(methods) != 1 || methods[0].Name != c.want {
-				t.Errorf("callers are asked by %+v, expected %s", methods, c.want)
-			}
-			if service.Policy() == nil {
+			expectMethod(t, a, c.want)
+			if a.service.Policy() == nil {
 				t.Error("everybody may do everything")
 			}
 		})
