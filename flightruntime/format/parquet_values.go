@@ -124,7 +124,7 @@ func (v *fixedValues[T]) learn(n int, data []byte) error {
 		return errDamaged
 	}
 	v.known = make([]T, n)
-	copy(bytesOf(v.known), data)
+	copy(arrow.GetBytes(v.known), data)
 	return nil
 }
 
@@ -138,7 +138,7 @@ func (v *fixedValues[T]) plain(n int, data []byte) ([]byte, error) {
 	if size > len(data) {
 		return nil, errDamaged
 	}
-	copy(bytesOf(v.items[v.filled:v.filled+n]), data)
+	copy(arrow.GetBytes(v.items[v.filled:v.filled+n]), data)
 	v.filled += n
 	return data[size:], nil
 }
@@ -428,9 +428,4 @@ func releaseBuffers(data arrow.ArrayData) {
 			b.Release()
 		}
 	}
-}
-
-// bytesOf are the bytes that values take in memory.
-func bytesOf[T any](values []T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*int(unsafe.Sizeof(*new(T))))
 }
