@@ -106,26 +106,50 @@ class Side:
 
 def run_row(row, env, rounds):
     """Samples of a row: {"ours": {figure: [values]}, "pyarrow": ...}. The order of the two changes with each round, so that drift hits both."""
-    datasets = row.datasets(env)
-    sides, samples = [], {}
+    sides, samples = start(row, env), {}
     try:
-        for name, args in (("ours", our_args), ("pyarrow", their_args)):
-            sides.append(Side(name, env, args(env, row, datasets), row.tls))
         for side in sides:
-            side.client.ask("locate", location=side.server.location, wait_for=row.ready(datasets))
             row.check(side)
-            if not row.own_processes:
-                row.sample(side)  # warms up
+        warm_up(row, sides)
         for i in range(min(rounds, 3) if row.own_processes else rounds):
+            if row.anew and i > 0:
+                close(sides)
+                sides = start(row, env)
+                warm_up(row, sides)
             for side in sides if i % 2 == 0 else reversed(sides):
                 for figure, value in row.sample(side).items():
                     samples.setdefault(side.name, {}).setdefault(figure, []).append(value)
         if env.profiles:
             profile(row, sides[0])
     finally:
-        for side in sides:
-            side.close()
+        close(sides)
     return samples
+
+
+def start(row, env):
+    """Both sides, serving."""
+    datasets = row.datasets(env)
+    sides = []
+    try:
+        for name, args in (("ours", our_args), ("pyarrow", their_args)):
+            sides.append(Side(name, env, args(env, row, datasets), row.tls))
+        for side in sides:
+            side.client.ask("locate", location=side.server.location, wait_for=row.ready(datasets))
+    except BaseException:
+        close(sides)
+        raise
+    return sides
+
+
+def warm_up(row, sides):
+    for side in sides:
+        if not row.own_processes:
+            row.sample(side)
+
+
+def close(sides):
+    for side in sides:
+        side.close()
 
 
 PROFILE_SECONDS = 5

@@ -53,6 +53,9 @@ class Row:
     group: str = ""
     # own_processes: each sample starts servers anew. Nothing is to be warmed up, and few samples do.
     own_processes = False
+    # anew: servers and clients are started anew for each round. Where a process happens to have its memory, and whether its allocator asks the kernel for each
+    # message's, moves what a stream of some GB/s reaches by a third either way, for as long as the process lives.
+    anew = False
 
     def datasets(self, env):
         """What is served. env has data, and scratch: a folder of the row's own."""
@@ -115,6 +118,7 @@ class Get(Row):
     connections: int = 1
     # a sample reads so many times: some hundred milliseconds' work.
     times: int = 4
+    anew: bool = False
 
     def datasets(self, env):
         return [self.dataset(env)]
@@ -392,7 +396,7 @@ def floats(env):
 
 
 def get_rows():
-    f64 = {"name": "f64", "dataset": floats, "file": lambda d: d.floats()}
+    f64 = {"name": "f64", "dataset": floats, "file": lambda d: d.floats(), "anew": True}
     kinds = {
         "strings": ("strings", lambda d: d.strings()),
         "dictionaries": ("dictionaries", lambda d: d.dictionaries()),
@@ -403,7 +407,7 @@ def get_rows():
     yield Get("get-f64-4", "float64, 4 streams on 1 connection", speed(1.2, 0.8), group=group, **f64, streams=4, times=1)
     yield Get("get-f64-4c", "float64, 4 streams on 4 connections", speed(1.2, 0.8), quick=True, group=group, **f64, streams=4, connections=4, times=1)
     for name, (title, file) in kinds.items():
-        same = {"name": name, "dataset": lambda env, n=name, f=file: in_memory(n, f(env.data)), "file": file}
+        same = {"name": name, "dataset": lambda env, n=name, f=file: in_memory(n, f(env.data)), "file": file, "anew": True}
         yield Get(f"get-{name}-1", f"{title}, 1 stream", speed(1.1, 0.85), quick=True, group=group, **same)
         yield Get(f"get-{name}-4c", f"{title}, 4 streams on 4 connections", speed(1.2, 0.8), group=group, **same, streams=4, connections=4, times=1)
     group = "DoGet from memory over TLS, 320 MB"
@@ -411,7 +415,7 @@ def get_rows():
     yield Get("tls-f64-4c", "float64, 4 connections", speed(1.0, 0.95), tls=True, group=group, **f64, streams=4, connections=4, times=1)
     name, file = "strings", kinds["strings"][1]
     yield Get("tls-strings-1", "strings, 1 stream", speed(1.2, 0.95), tls=True, group=group, name=name,
-              dataset=lambda env: in_memory(name, file(env.data)), file=file, times=2)
+              dataset=lambda env: in_memory(name, file(env.data)), file=file, anew=True, times=2)
 
 
 def parquet_rows():
