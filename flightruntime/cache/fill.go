@@ -27,7 +27,7 @@ type Source struct {
 	Schema *arrow.Schema
 	// Units are the numbers of rows of the pieces of the part that can be read each on its own, in order.
 	Units []int64
-	// Read yields all record batches, which have the schema and as many rows as the units together. A batch is valid until the next.
+	// Read yields all record batches, which have the schema and as many rows as the units together. A batch that nobody retains is valid until the next.
 	Read func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error]
 	// Note, if set, is asked when all has been read: what it says is kept with the part.
 	Note func() ([]byte, error)
@@ -266,6 +266,8 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 		return err
 	}
 	defer func() { _ = writer.Close() }() // it sends nothing
+	joined := newJoiner(src.Schema, writer.Write)
+	defer joined.drop()
 	if len(src.Units) > 0 {
 		w.left = src.Units[0]
 	}
@@ -273,7 +275,7 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 		if err != nil {
 			return err
 		}
-		if err := w.batch(writer, batch, src.Units); err != nil {
+		if err := w.batch(joined, batch, src.Units); err != nil {
 			return w.told(err)
 		}
 		if src.Progress != nil {
@@ -318,8 +320,8 @@ func (w *partWriter) told(err error) error {
 	return err
 }
 
-// batch writes a batch, divided where a unit ends.
-func (w *partWriter) batch(to *wire.Writer, batch arrow.RecordBatch, units []int64) error {
+// batch writes a batch, divided where a unit ends. What may go with the next of the unit waits for that.
+func (w *partWriter) batch(to *joiner, batch arrow.RecordBatch, units []int64) error {
 	rows := batch.NumRows()
 	if rows == 0 {
 		return nil
@@ -333,12 +335,18 @@ func (w *partWriter) batch(to *wire.Writer, batch arrow.RecordBatch, units []int
 		}
 		n := min(rows-from, w.left)
 		piece := batch.NewSlice(from, from+n)
-		err := to.Write(piece)
+		err := to.add(piece)
 		piece.Release()
 		if err != nil {
 			return err
 		}
 		from, w.left, w.rows = from+n, w.left-n, w.rows+n
+		if w.left > 0 {
+			continue
+		}
+		if err := to.flush(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -73,6 +73,86 @@ func TestNestedTypesAreReadAsTheyWere(t *testing.T) {
 	})
 }
 
+// joinedPart is a source of batches that are one unit together.
+func joinedPart(name string, schema *arrow.Schema, batches ...arrow.RecordBatch) Source {
+	src := part(name, schema, batches...)
+	rows := int64(0)
+	for _, n := range src.Units {
+		rows += n
+	}
+	src.Units = []int64{rows}
+	return src
+}
+
+func TestSmallBatchesOfAUnitAreOneMessage(t *testing.T) {
+	numbered := func(rows int) []arrow.RecordBatch {
+		return slices.Collect(func(yield func(arrow.RecordBatch) bool) {
+			for b := range numbers("", rows).Read(t.Context()) {
+				for from := int64(0); from < b.NumRows(); from += 1000 {
+					if !yield(b.NewSlice(from, min(from+1000, b.NumRows()))) {
+						return
+					}
+				}
+			}
+		})
+	}
+	schema := numbers("", 1).Schema
+	for _, c := range []struct {
+		name     string
+		src      Source
+		rows     int
+		messages int
+	}{
+		{"a hundred kilobytes", joinedPart("100", schema, numbered(12_800)...), 12_800, 1},
+		{"a message and a row", joinedPart("131", schema, numbered(131_073)...), 131_073, 2},
+		{"4 MB", joinedPart("500", schema, numbered(500_000)...), 500_000, 4},
+		{"units of their own", part("units", schema, numbered(5_000)...), 5_000, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			modes(t, ample, func(t *testing.T, cache *Cache) {
+				fill(t, cache, c.src)
+				l, p := lent(t, cache, c.src)
+				defer l.Release()
+				messages, rows := 0, 0
+				for m, err := range p.Messages(everyUnit) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					messages, rows = messages+1, rows+int(m.Rows)
+				}
+				if messages != c.messages || rows != c.rows {
+					t.Errorf("%d rows in %d messages: want %d in %d", rows, messages, c.rows, c.messages)
+				}
+			})
+		})
+	}
+}
+
+func TestSmallBatchesOfEveryTypeAreReadAsTheyWere(t *testing.T) {
+	modes(t, ample, func(t *testing.T, c *Cache) {
+		check := func(t *testing.T, schema *arrow.Schema, batches []arrow.RecordBatch) {
+			src := joinedPart(t.Name(), schema, batches...)
+			fill(t, c, src)
+			for how, read := range readings {
+				t.Run(how, func(t *testing.T) { wantEqual(t, schema, batches, read(t, c, src, everyUnit)) })
+			}
+		}
+		for _, sample := range arrowtest.Samples() {
+			t.Run(sample.Name, func(t *testing.T) { check(t, arrowtest.Column(sample.Type), sample.Records(t)) })
+		}
+		for seed := range uint64(50) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 1))
+				schema := arrowtest.RandomSchema(rng)
+				large := arrowtest.RandomBatch(t, rng, schema, 30)
+				check(t, schema, []arrow.RecordBatch{
+					arrowtest.RandomBatch(t, rng, schema, 20), large.NewSlice(3, 9), large.NewSlice(9, 10), large.NewSlice(10, 10), arrowtest.RandomBatch(t, rng, schema, 1),
+				})
+			})
+		}
+	})
+}
+
 func TestColumnsAreReadAlone(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: "n", Type: arrow.PrimitiveTypes.Int64},
