@@ -144,7 +144,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 	ended := false
 	for rest := p; len(rest) > 0; {
 		part := rest[:c.frames.within(len(rest))]
-		c.enqueue(part)
+		if err := c.enqueue(part); err != nil {
+			c.err = err
+			c.schedule() // the end
+			return 0, err
+		}
 		ended = c.frames.follow(part) || ended
 		rest = rest[len(part):]
 	}
@@ -169,8 +173,8 @@ func (c *Conn) failed() error {
 	return nil
 }
 
-// enqueue puts p, which comes after what frames has followed, into the queue. mu is held.
-func (c *Conn) enqueue(p []byte) {
+// enqueue puts p, which comes after what frames has followed, into the queue. An error says that it cannot be read. mu is held.
+func (c *Conn) enqueue(p []byte) error {
 	q := c.queue
 	if c.frames.atBoundary() {
 		if stream, length, ok := dataHead(p); ok {
@@ -178,12 +182,12 @@ func (c *Conn) enqueue(p []byte) {
 			q.turn(stream)
 			if q.grow(length, p[4], int(c.in.maxFrame.Load())) {
 				c.stats.Merged++
-				return
+				return nil
 			}
 			q.copy(p)
 			q.leaveOpen(length, p[4])
 			c.stats.Copied += int64(len(p))
-			return
+			return nil
 		}
 		q.shut()
 	}
@@ -191,11 +195,11 @@ func (c *Conn) enqueue(p []byte) {
 		if a, from := c.announced.take(p); a != nil && len(p) >= aliasMin {
 			q.alias(a, from, len(p))
 			c.stats.Referenced += int64(len(p))
-			return
+			return nil
 		}
 	}
-	q.copy(p)
 	c.stats.Copied += int64(len(p))
+	return reading(func() { q.copy(p) })
 }
 
 // schedule has the queue written by a goroutine, which ends when it is empty: an idle connection needs none. mu is held.

@@ -22,7 +22,10 @@ var stages = sync.Pool{New: func() any { return new([recordBytes]byte) }}
 
 func (e *encrypter) write(pieces [][]byte, _ bool) error {
 	e.under.begin()
-	err := e.records(pieces)
+	var err error
+	if lost := reading(func() { err = e.records(pieces) }); lost != nil {
+		err = lost
+	}
 	if failed := e.under.end(); err == nil {
 		err = failed
 	}
