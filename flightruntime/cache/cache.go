@@ -93,6 +93,8 @@ type store interface {
 	room(n int64) error
 	// touched notes that a part is in use.
 	touched(k Key)
+	// remove drops what there is of a part that no process could read.
+	remove(k Key)
 }
 
 // errAbsent: no process has left the part.

@@ -194,7 +194,7 @@ func (c *Cache) fill(ctx context.Context, src Source, who any) (err error) {
 	if err := staged.commit(); err != nil {
 		return &StoreError{err}
 	}
-	if err := c.add(src.Key, &file{File: staged.file(), size: w.at, index: &w.index}, who); err != nil {
+	if err := c.add(src, &file{File: staged.file(), size: w.at, index: &w.index}, who); err != nil {
 		return &StoreError{err}
 	}
 	w.held = 0
@@ -208,7 +208,7 @@ func (c *Cache) take(src Source, who any) error {
 		return err
 	}
 	c.hold(f.size)
-	if err := errors.Join(c.add(src.Key, f, who), f.Close()); err != nil {
+	if err := errors.Join(c.add(src, f, who), f.Close()); err != nil {
 		c.hold(-f.size)
 		return err
 	}
@@ -216,8 +216,8 @@ func (c *Cache) take(src Source, who any) error {
 }
 
 // add makes a part readable whose bytes are held already.
-func (c *Cache) add(k Key, f *file, who any) error {
-	p, err := newPart(c, f)
+func (c *Cache) add(src Source, f *file, who any) error {
+	p, err := newPart(c, src, f)
 	if err != nil {
 		return err
 	}
@@ -229,8 +229,8 @@ func (c *Cache) add(k Key, f *file, who any) error {
 	c.mapped[p] = true
 	closed := c.closed
 	if !closed {
-		c.parts[k] = p
-		delete(c.failed, k)
+		c.parts[src.Key] = p
+		delete(c.failed, src.Key)
 	}
 	c.mu.Unlock()
 	if closed {

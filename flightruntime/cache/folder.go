@@ -165,6 +165,10 @@ func (s *folder) touched(k Key) {
 	_ = s.root.Chtimes(partName(k), now, now) // it may be gone
 }
 
+func (s *folder) remove(k Key) {
+	_ = s.root.Remove(partName(k)) // it may be gone
+}
+
 // entry is a file of the folder.
 type entry struct {
 	name string

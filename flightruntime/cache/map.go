@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -33,7 +32,7 @@ func touch(b []byte) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if recover() != nil {
-			err = errors.New("the page cannot be read")
+			err = errFault
 		}
 	}()
 	const page = 4 << 10 // or larger

@@ -27,6 +27,8 @@ func (s *memoryStore) room(n int64) error {
 
 func (s *memoryStore) touched(Key) {}
 
+func (s *memoryStore) remove(Key) {}
+
 // anonymous is a stagedFile that nobody else will ever see.
 type anonymous struct{ *os.File }
 

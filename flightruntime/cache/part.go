@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,8 @@ import (
 // Part is a part that can be read, for as long as a Lease has it. Its methods are safe for use by several goroutines.
 type Part struct {
 	cache   *Cache
+	key     Key
+	name    string
 	mapping *mapping
 	info    os.FileInfo
 	index   *index
@@ -44,7 +47,7 @@ type Part struct {
 }
 
 // newPart maps a complete file, which may be closed then. Its bytes are held, and no more when the part is unmapped.
-func newPart(c *Cache, f *file) (p *Part, err error) {
+func newPart(c *Cache, src Source, f *file) (p *Part, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -56,7 +59,7 @@ func newPart(c *Cache, f *file) (p *Part, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p = &Part{cache: c, mapping: m, info: info, index: f.index, encoded: make([]wire.Encoded, len(f.index.Messages)), fetched: make([]atomic.Bool, len(f.index.Messages)), keepers: map[any]bool{}}
+	p = &Part{cache: c, key: src.Key, name: src.Name, mapping: m, info: info, index: f.index, encoded: make([]wire.Encoded, len(f.index.Messages)), fetched: make([]atomic.Bool, len(f.index.Messages)), keepers: map[any]bool{}}
 	for i, msg := range f.index.Messages {
 		p.encoded[i] = wire.Encoded{Data: m.bytes[msg.From:msg.To:msg.To], Rows: msg.Rows}
 		p.largest = max(p.largest, len(p.encoded[i].Data))
@@ -98,13 +101,13 @@ func (p *Part) Note(decode func(note []byte) any) any {
 }
 
 // Messages yields the messages that bring the rows of those units that are wanted, and the dictionaries that they need. Whoever writes them to
-// a stream gives the lease as their owner.
+// a stream gives the lease as their owner. An error is a *LostError.
 func (p *Part) Messages(wanted func(unit int) bool) iter.Seq2[*wire.Encoded, error] {
 	return func(yield func(*wire.Encoded, error) bool) {
 		p.walk(wanted, func(i int) bool {
 			e := &p.encoded[i]
 			if err := p.fetch(e.Data, !p.fetched[i].Swap(true)); err != nil {
-				yield(nil, err)
+				yield(nil, p.lose(err))
 				return false
 			}
 			return yield(e, nil)
@@ -113,12 +116,13 @@ func (p *Part) Messages(wanted func(unit int) bool) iter.Seq2[*wire.Encoded, err
 }
 
 // Batches yields the record batches of those units that are wanted, with the columns of some ascending indices and the schema that these
-// have. A batch, and what is made of it, refers to the mapping: it is valid until the next, and as long as somebody retains the lease.
+// have. A batch, and what is made of it, refers to the mapping: it is valid until the next, and as long as somebody retains the lease. An error is
+// a *LostError.
 func (p *Part) Batches(wanted func(unit int) bool, columns []int, schema *arrow.Schema) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		decoder, err := p.decoder()
 		if err != nil {
-			yield(nil, err)
+			yield(nil, p.lose(err))
 			return
 		}
 		defer decoder.Release()
@@ -126,7 +130,7 @@ func (p *Part) Batches(wanted func(unit int) bool, columns []int, schema *arrow.
 			batch, err := p.decode(decoder, i, columns, schema)
 			switch {
 			case err != nil:
-				yield(nil, fmt.Errorf("message %d in the cache: %w", i, err))
+				yield(nil, p.lose(fmt.Errorf("message %d: %w", i, err)))
 				return false
 			case batch == nil:
 				return true
@@ -137,8 +141,18 @@ func (p *Part) Batches(wanted func(unit int) bool, columns []int, schema *arrow.
 	}
 }
 
-// walk calls f with the numbers of the messages that it takes to read some units, in order, until f returns false.
+// walk calls f with the numbers of the messages that it takes to read some units, in order, until f returns false. Where f, or what f yields to,
+// finds that the mapping cannot be read any more, that is a panic, and not the end of the process.
 func (p *Part) walk(wanted func(unit int) bool, f func(i int) bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if failure := recover(); failure != nil {
+			if fault, ok := failure.(interface{ Addr() uintptr }); ok && p.maps(fault.Addr()) {
+				_ = p.lose(errFault)
+			}
+			panic(failure)
+		}
+	}()
 	var due []int // dictionaries that have not been sent
 	for i, m := range p.index.Messages {
 		switch {
@@ -217,10 +231,7 @@ func (p *Part) fetch(b []byte, first bool) error {
 	if p.cache.mode == Memory {
 		return nil
 	}
-	if err := populate(b, first); err != nil {
-		return fmt.Errorf("read the cache: %w", err)
-	}
-	return nil
+	return populate(b, first)
 }
 
 // fetchArray is fetch of an array's buffers, but for its dictionary's.
@@ -245,8 +256,11 @@ func (p *Part) fetchArray(d arrow.ArrayData) error {
 }
 
 // has is true if bytes lie in the mapping.
-func (p *Part) has(b []byte) bool {
-	at, from := uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(unsafe.Pointer(unsafe.SliceData(p.mapping.bytes)))
+func (p *Part) has(b []byte) bool { return p.maps(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
+
+// maps is true of an address in the mapping.
+func (p *Part) maps(at uintptr) bool {
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(p.mapping.bytes)))
 	return at >= from && at-from < uintptr(len(p.mapping.bytes))
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/flight-operator/flight-operator/flightruntime/cache"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
@@ -43,7 +44,7 @@ func (s *Snapshot) ReadSelected(ctx context.Context, selected []Selection, encod
 			}
 			chunks := s.readUncached(ctx, selected[:n], opts)
 			if n == 0 {
-				n, chunks = 1, cached.read(ctx, selected[0], encoded, opts)
+				n, chunks = 1, s.readCached(ctx, cached, selected[0], encoded, opts)
 			}
 			for chunk, err := range chunks {
 				if !yield(chunk, err) || err != nil {
@@ -51,6 +52,30 @@ func (s *Snapshot) ReadSelected(ctx context.Context, selected []Selection, encod
 				}
 			}
 			selected = selected[n:]
+		}
+	}
+}
+
+// readCached reads a part that is cached. What turns out to be unreadable before any of it was read is read from its source.
+func (s *Snapshot) readCached(ctx context.Context, cached *lease, selected Selection, encoded int, opts format.ReadOptions) iter.Seq2[wire.Chunk, error] {
+	return func(yield func(wire.Chunk, error) bool) {
+		var lost *cache.LostError
+		begun := false
+		for chunk, err := range cached.read(ctx, selected, encoded, opts) {
+			if errors.As(err, &lost) {
+				break
+			}
+			begun = true
+			if !yield(chunk, err) || err != nil {
+				return
+			}
+		}
+		switch {
+		case lost == nil:
+		case begun:
+			yield(wire.Chunk{}, &UnavailableError{Name: s.Name, Message: "the cache failed while it was read; ask again, and it is read from its source"})
+		default:
+			s.readUncached(ctx, []Selection{selected}, opts)(yield)
 		}
 	}
 }

@@ -236,6 +236,40 @@ func TestACacheThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+func TestACacheWhoseDiskFails(t *testing.T) {
+	const rows = 300_000 // 2.4 MB, in messages of 1 MiB at most
+	dir, cacheDir := t.TempDir(), t.TempDir()
+	rowGroups(t, filepath.Join(dir, "1.parquet"), [2]int64{0, rows})
+	s := serve(t)
+	s.loadCached(t, v1alpha1.CacheDisk, 1<<30, cacheDir, files("trips", "Parquet", dir, "*.parquet"))
+	fails := func(left int64) {
+		s.warm(t, v1alpha1.CacheDisk, "trips")
+		parts, err := filepath.Glob(filepath.Join(cacheDir, "*.part"))
+		if err != nil || len(parts) != 1 {
+			t.Fatalf("there are the parts %v, %v", parts, err)
+		}
+		if err := os.Truncate(parts[0], left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reads := func(question string, want int) {
+		t.Helper()
+		if got, err := s.text(t, []byte(question)); err != nil || strings.Count(got, "\n") != want {
+			t.Errorf("%s: read %d rows, %v, want %d", question, strings.Count(got, "\n"), err, want)
+		}
+	}
+	for question, want := range map[string]int{"trips": rows, `{"dataset": "trips", "filter": "a < 10"}`: 10} {
+		fails(0)
+		reads(question, want)
+	}
+	fails(3 << 19)
+	_, err := s.text(t, []byte("trips"))
+	if failed := (*flightruntime.Error)(nil); !errors.As(err, &failed) || failed.Kind != flightruntime.KindUnavailable || !strings.Contains(err.Error(), "ask again") {
+		t.Errorf("in the middle: %v", err)
+	}
+	reads("trips", rows)
+}
+
 // A subscription outlives versions of which it has sent dictionaries.
 func TestASubscriberOfACachedDatasetThatIsReplaced(t *testing.T) {
 	schema := arrowtest.Column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})
