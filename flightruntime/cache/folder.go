@@ -119,7 +119,7 @@ func lock(f *os.File) error {
 
 func (s *folder) take(k Key, units []int64) (*file, error) {
 	f, err := s.root.OpenFile(partName(k), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // another user's: ours takes its place
 		return nil, errAbsent
 	}
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *folder) take(k Key, units []int64) (*file, error) {
 		return taken, nil
 	}
 	err = errors.Join(err, f.Close())
-	if !errors.Is(err, errDamaged) {
+	if s.cache.ctx.Err() != nil {
 		return nil, err
 	}
 	s.cache.failures.Add(1)

@@ -95,3 +95,21 @@ func TestAPartIsLostWhileItIsLookedAt(t *testing.T) {
 	wantThere(t, c, false, src)
 	checkNothingHeld(t, c)
 }
+
+// A file that is there and cannot be read makes way for one that can.
+func TestAFileThatCannotBeRead(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root can read every file")
+	}
+	dir := t.TempDir()
+	src := numbers("numbers", 1000)
+	first := onDisk(t, dir, ample)
+	fill(t, first, src)
+	first.Close()
+	if err := os.Chmod(filepath.Join(dir, partName(src.Key)), 0); err != nil {
+		t.Fatal(err)
+	}
+	c := onDisk(t, dir, ample)
+	fill(t, c, src)
+	wantPart(t, c, src, collect(src))
+}
