@@ -169,11 +169,13 @@ func (s *folder) remove(k Key) {
 	_ = s.root.Remove(partName(k)) // it may be gone
 }
 
-// entry is a file of the folder.
+// entry is a file of the folder, or a part that is mapped and whose file is gone from there.
 type entry struct {
 	name string
 	info fs.FileInfo
-	used time.Time
+	size int64
+	used time.Time // the zero value if nobody knows
+	gone *Part     // nil of a file
 }
 
 // list gives the files of the folder, and removes those that a process has begun and never finished.
@@ -197,7 +199,11 @@ func (s *folder) list() ([]entry, error) {
 			_ = s.root.Remove(e.Name()) // another one may have done so
 			continue
 		}
-		entries = append(entries, entry{name: e.Name(), info: info, used: info.ModTime()})
+		used := info.ModTime()
+		if time.Until(used) > s.recent { // it was used before the clock was set back
+			used = time.Time{}
+		}
+		entries = append(entries, entry{name: e.Name(), info: info, size: info.Size(), used: used})
 	}
 	return entries, nil
 }
@@ -209,7 +215,7 @@ func (s *folder) abandoned(name string, info fs.FileInfo) bool {
 		return false
 	}
 	defer f.Close()
-	age := time.Since(info.ModTime())
+	age := time.Since(info.ModTime()).Abs() // the clock may have been set back
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return age > unlockedAfter
 	}
@@ -228,22 +234,26 @@ func (s *folder) room(n int64) error {
 		return err
 	}
 	limit := s.cache.Limit()
-	s.left = limit - s.cache.unlisted(entries)
+	s.left = limit
+	entries = append(entries, s.cache.unlisted(entries)...)
 	for _, e := range entries {
-		s.left -= e.info.Size()
+		s.left -= e.size
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return a.used.Compare(b.used) })
 	for _, e := range entries {
 		if s.left >= n {
 			break
 		}
-		if !strings.HasSuffix(e.name, partSuffix) || time.Since(e.used) < s.recent || !s.cache.evict(e) {
+		if time.Since(e.used) < s.recent {
 			continue
 		}
-		if err := s.root.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		evicted, err := s.evict(e)
+		if err != nil {
 			return err
 		}
-		s.left += e.info.Size()
+		if evicted {
+			s.left += e.size
+		}
 	}
 	if s.left < n {
 		left := s.left
@@ -254,8 +264,25 @@ func (s *folder) room(n int64) error {
 	return nil
 }
 
-// unlisted is what the parts take that are mapped and no longer in the folder; and tells of the others when they were used.
-func (c *Cache) unlisted(entries []entry) (n int64) {
+// evict removes an entry, unless it is none of ours, or somebody reads it.
+func (s *folder) evict(e entry) (bool, error) {
+	if e.gone != nil {
+		return s.cache.evict(e.gone.key, e.gone), nil
+	}
+	name, ours := strings.CutSuffix(e.name, partSuffix)
+	k, err := hex.DecodeString(name)
+	if !ours || err != nil || len(k) != len(Key{}) || !s.cache.evict(Key(k), nil) {
+		return false, nil
+	}
+	if err := s.root.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return true, nil
+}
+
+// unlisted are the parts that are mapped and whose files are no longer in the folder: they take their space all the same. Of the others, it tells
+// when this process has used them.
+func (c *Cache) unlisted(entries []entry) (gone []entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	byName := make(map[string]*entry, len(entries))
@@ -263,37 +290,31 @@ func (c *Cache) unlisted(entries []entry) (n int64) {
 		byName[entries[i].name] = &entries[i]
 	}
 	for p := range c.mapped {
-		e := byName[p.index.Key+partSuffix]
-		if e == nil || !os.SameFile(e.info, p.info) {
-			n += p.size()
-			continue
-		}
-		if p.used.After(e.used) {
+		e := byName[partName(p.key)]
+		switch {
+		case e == nil || !os.SameFile(e.info, p.info):
+			gone = append(gone, entry{size: p.size(), used: p.used, gone: p})
+		case p.used.After(e.used):
 			e.used = p.used
 		}
 	}
-	return n
+	return gone
 }
 
-// evict lets go of the part of a file, unless somebody reads it.
-func (c *Cache) evict(e entry) bool {
-	name, err := hex.DecodeString(strings.TrimSuffix(e.name, partSuffix))
-	if err != nil || len(name) != len(Key{}) {
-		return false // it is none of ours
-	}
-	k := Key(name)
+// evict lets go of a part, unless somebody reads it. If only is not nil, it has to be that one.
+func (c *Cache) evict(k Key, only *Part) bool {
 	c.mu.Lock()
-	gone := c.parts[k]
-	if gone != nil && gone.refs.Load() > 1 {
+	p := c.parts[k]
+	if p != nil && p.refs.Load() > 1 || only != nil && p != only {
 		c.mu.Unlock()
 		return false
 	}
 	delete(c.parts, k)
 	c.mu.Unlock()
-	if gone != nil {
-		gone.release()
+	if p != nil {
+		p.release()
 	}
 	c.evictions.Add(1)
-	c.log.Debug("a part of the cache goes to make room", "file", e.name)
+	c.log.Debug("a part of the cache goes to make room", "part", k)
 	return true
 }

@@ -434,3 +434,65 @@ func FuzzReadIndex(f *testing.F) {
 		}
 	})
 }
+
+// What another process, or a person, has removed takes its space for as long as it is mapped: it goes when that is needed.
+func TestPartsWhoseFilesAreGoneMakeRoom(t *testing.T) {
+	const rows = 100_000 // 800 kB
+	dir := t.TempDir()
+	c := onDisk(t, dir, 1_800_000)
+	a, b, d, e := numbers("a", rows), numbers("b", rows), numbers("d", rows), numbers("e", rows)
+	fill(t, c, a)
+	fill(t, c, b)
+	for _, name := range names(t, dir) {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget(c)
+	l, p := lent(t, c, a)
+	fill(t, c, d)
+	wantThere(t, c, true, a, d)
+	wantThere(t, c, false, b)
+	var full *RoomError
+	if err := c.Fill(t.Context(), e, "test"); !errors.As(err, &full) {
+		t.Errorf("what is being read went, or: %v", err)
+	}
+	wantEqual(t, a.Schema, collect(a), received(t, a.Schema, l, messages(l, p, everyUnit)))
+	forget(c)
+	fill(t, c, e)
+	wantThere(t, c, true, e)
+	if s := c.Stats(); s.Bytes > s.Limit {
+		t.Errorf("%+v", s)
+	}
+	checkNothingHeld(t, c)
+}
+
+// Whoever sets a clock back makes files of the future, which nobody has used within the last minute.
+func TestFilesOfTheFutureMakeRoom(t *testing.T) {
+	const rows = 100_000
+	dir := t.TempDir()
+	first := onDisk(t, dir, 900_000)
+	a, b := numbers("a", rows), numbers("b", rows)
+	fill(t, first, a)
+	first.Close()
+	future := time.Now().Add(24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, partName(a.Key)), future, future); err != nil {
+		t.Fatal(err)
+	}
+	c := onDisk(t, dir, 900_000)
+	fill(t, c, b)
+	wantThere(t, c, true, b)
+}
+
+func TestWhatWasBegunBeforeTheClockWasSetBackIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, numbers("a", 1).Key.String()+".1-1"+stagedSuffix)
+	future := time.Now().Add(24 * time.Hour)
+	if err := errors.Join(os.WriteFile(name, []byte("begun"), 0o600), os.Chtimes(name, future, future)); err != nil {
+		t.Fatal(err)
+	}
+	onDisk(t, dir, ample)
+	if left := names(t, dir); len(left) > 0 {
+		t.Errorf("there is %v", left)
+	}
+}
