@@ -83,6 +83,9 @@ const touchInterval = time.Minute
 // failureRetry is when a part that could not be filled in the background is tried again.
 const failureRetry = time.Minute
 
+// tooLargeRetry is the same of a part that takes more than the cache may have: others go for nothing each time.
+const tooLargeRetry = time.Hour
+
 // store is where a cache's parts lie. Its methods are called by one fill each, several at a time.
 type store interface {
 	// begin makes the file that a part is written to.
@@ -118,7 +121,7 @@ type Cache struct {
 	parts   map[Key]*Part // that can be read
 	mapped  map[*Part]bool
 	filling map[Key]chan struct{}
-	failed  map[Key]time.Time
+	failed  map[Key]time.Time // until when a part is not tried again
 	// saidFull is when it was last said that there is no room.
 	saidFull time.Time
 	closed   bool

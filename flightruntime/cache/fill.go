@@ -89,7 +89,7 @@ func (c *Cache) later(src Source, fill func(context.Context, Source, any) error)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, filling := c.filling[src.Key]
-	if c.closed || filling || c.parts[src.Key] != nil || time.Since(c.failed[src.Key]) < failureRetry {
+	if c.closed || filling || c.parts[src.Key] != nil || time.Until(c.failed[src.Key]) > 0 {
 		return
 	}
 	done := make(chan struct{})
@@ -111,12 +111,12 @@ func (c *Cache) later(src Source, fill func(context.Context, Source, any) error)
 func (c *Cache) fellShort(src Source, err error) {
 	now := time.Now()
 	c.mu.Lock()
-	for k, at := range c.failed {
-		if now.Sub(at) >= failureRetry {
+	for k, until := range c.failed {
+		if now.After(until) {
 			delete(c.failed, k)
 		}
 	}
-	c.failed[src.Key] = now
+	c.failed[src.Key] = now.Add(retryAfter(src, err))
 	var full *RoomError
 	said := errors.As(err, &full) && now.Sub(c.saidFull) < failureRetry
 	if full != nil && !said {
@@ -126,6 +126,22 @@ func (c *Cache) fellShort(src Source, err error) {
 	if !said {
 		c.log.Warn("a part could not be kept in the cache, and is read from its source", "part", src.Name, "error", err)
 	}
+}
+
+// retryAfter is when a part that fell short is tried again.
+func retryAfter(src Source, err error) time.Duration {
+	var full *RoomError
+	if !errors.As(err, &full) || full.Rows == 0 {
+		return failureRetry
+	}
+	rows := int64(0)
+	for _, n := range src.Units {
+		rows += n
+	}
+	if needed := float64(full.Bytes) / float64(full.Rows) * float64(rows); needed > float64(full.Limit) {
+		return tooLargeRetry
+	}
+	return failureRetry
 }
 
 // enter waits for its turn to fill a part. leave is nil if there is nothing to fill any more.
@@ -239,8 +255,8 @@ func (c *Cache) add(src Source, f *file, who any) error {
 	return nil
 }
 
-// writeBuffer holds a message, of those that are many.
-const writeBuffer = 1 << 20
+// writeBuffer gathers small pieces. What is in it does not show in the folder yet, where it counts.
+const writeBuffer = 64 << 10
 
 // partWriter writes a part's file. It is the stream that a wire.Writer sends messages to, so that what the file has is what is sent.
 type partWriter struct {

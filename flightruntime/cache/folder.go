@@ -28,6 +28,8 @@ const (
 	abandonedAfter = 5 * time.Second
 	// unlockedAfter is the same where locks do not work.
 	unlockedAfter = time.Hour
+	// grantShare of the limit, as a divisor, is written before the folder is looked at again, in which others write meanwhile.
+	grantShare = 16
 )
 
 // folder is the store of a cache on a disk. The folder itself is the list of what there is, for other processes may share it.
@@ -260,7 +262,7 @@ func (s *folder) room(n int64) error {
 		s.left = 0
 		return &RoomError{Mode: Disk, Limit: limit, Left: left}
 	}
-	s.left -= n
+	s.left = min(s.left, max(s.cache.Limit()/grantShare, n)) - n
 	return nil
 }
 

@@ -496,3 +496,66 @@ func TestWhatWasBegunBeforeTheClockWasSetBackIsRemoved(t *testing.T) {
 		t.Errorf("there is %v", left)
 	}
 }
+
+// repeated is a part of some batches of numbers.
+func repeated(name string, batches, rows int) Source {
+	numbers := collect(numbers(name, rows))
+	return part(name, numbers[0].Schema(), slices.Repeat(numbers, batches)...)
+}
+
+// Servers of one claim look at the folder again and again while they write, so that together they stay near the limit.
+func TestProcessesThatFillAtOnceShareTheLimit(t *testing.T) {
+	const limit, rows, batches = 8 << 20, 16 << 10, 48 // 6 MiB
+	dir := t.TempDir()
+	one, two := onDisk(t, dir, limit), onDisk(t, dir, limit)
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	slow := repeated("slow", batches, rows)
+	read := slow.Read
+	slow.Read = func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
+		return func(yield func(arrow.RecordBatch, error) bool) {
+			n := 0
+			for b, err := range read(ctx) {
+				if n++; n == 2 {
+					close(begun)
+					<-goOn
+				}
+				if !yield(b, err) {
+					return
+				}
+			}
+		}
+	}
+	filled := make(chan error)
+	go func() { filled <- one.Fill(t.Context(), slow, "test") }()
+	<-begun
+	fill(t, two, repeated("fast", batches, rows))
+	close(goOn)
+	var full *RoomError
+	if err := <-filled; !errors.As(err, &full) {
+		t.Errorf("two parts of 6 MiB fit in 8 MiB, or: %v", err)
+	}
+}
+
+// A part that could never fit is not written again a minute later, for which others would have to go each time.
+func TestAPartThatIsLargerThanTheCache(t *testing.T) {
+	c := onDisk(t, t.TempDir(), 1<<20)
+	large, small, other := repeated("large", 32, 1<<13), numbers("small", 1<<16), repeated("other", 12, 1<<13)
+	retried := func(src Source) time.Duration {
+		c.FillLater(src)
+		settle(t, c)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return time.Until(c.failed[src.Key])
+	}
+	if d := retried(large); d <= failureRetry {
+		t.Errorf("what takes 2 MiB of 1 MiB is tried again in %s", d)
+	}
+	fill(t, c, small)
+	if d := retried(other); d <= 0 || d > failureRetry {
+		t.Errorf("what had no room beside others is tried again in %s", d)
+	}
+	c.SetLimit(4 << 20)
+	c.FillLater(large)
+	settle(t, c)
+	wantThere(t, c, true, large, small)
+}
