@@ -122,9 +122,9 @@ type Cache struct {
 	mapped  map[*Part]bool
 	filling map[Key]chan struct{}
 	failed  map[Key]time.Time // until when a part is not tried again
-	// saidFull is when it was last said that there is no room.
-	saidFull time.Time
-	closed   bool
+	// saidWhy is when it was last said that there is no room, or that the disk fails.
+	saidWhy time.Time
+	closed  bool
 }
 
 func newCache(mode Mode, limit int64, log *slog.Logger) *Cache {

@@ -107,7 +107,7 @@ func (c *Cache) later(src Source, fill func(context.Context, Source, any) error)
 	})
 }
 
-// fellShort notes that a part is not tried again for a while. That there is no room is said once in a while, whatever the number of parts.
+// fellShort notes that a part is not tried again for a while. What is no part's own fault is said once in a while, whatever the number of parts.
 func (c *Cache) fellShort(src Source, err error) {
 	now := time.Now()
 	c.mu.Lock()
@@ -118,9 +118,11 @@ func (c *Cache) fellShort(src Source, err error) {
 	}
 	c.failed[src.Key] = now.Add(retryAfter(src, err))
 	var full *RoomError
-	said := errors.As(err, &full) && now.Sub(c.saidFull) < failureRetry
-	if full != nil && !said {
-		c.saidFull = now
+	var failed *StoreError
+	common := errors.As(err, &full) || errors.As(err, &failed)
+	said := common && now.Sub(c.saidWhy) < failureRetry
+	if common && !said {
+		c.saidWhy = now
 	}
 	c.mu.Unlock()
 	if !said {

@@ -559,3 +559,24 @@ func TestAPartThatIsLargerThanTheCache(t *testing.T) {
 	settle(t, c)
 	wantThere(t, c, true, large, small)
 }
+
+// A disk that takes nothing is told of once in a while, and not for each part.
+func TestADiskThatTakesNothingIsToldOfOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	var log bytes.Buffer
+	c, err := NewDisk(dir, ample, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		c.FillLater(numbers(fmt.Sprint(i), 10))
+	}
+	settle(t, c)
+	c.Close()
+	if n := strings.Count(log.String(), "\n"); n != 1 || c.Stats().Failures != 5 {
+		t.Errorf("of %d failures, it was told %d times:\n%s", c.Stats().Failures, n, log.String())
+	}
+}
