@@ -228,7 +228,11 @@ func drain(f serveFlags, timeout time.Duration, server *flightruntime.Server, se
 
 func parseRuntimeYAML(raw []byte) (*config.Config, []byte, error) {
 	c, err := config.Parse(raw)
-	return c, raw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	c.Cache.Fit(os.Getenv)
+	return c, raw, nil
 }
 
 func (s configSource) read() (*config.Config, []byte, error) {

@@ -344,6 +344,41 @@ func TestMemoryLimitOfGo(t *testing.T) {
 	}
 }
 
+// Pods that are about to be replaced get the configuration of those that come: they have to know what they have room for themselves.
+func TestAPodKnowsWhatItHasRoomFor(t *testing.T) {
+	room := func(change func(*v1alpha1.FlightServerSpec)) string {
+		p := cached()
+		change(&p.FlightServer.Spec)
+		d, err := desired.Deployment(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []string
+		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+			if name, ok := strings.CutPrefix(*e.Name, "FLIGHT_CACHE_"); ok {
+				values = append(values, name+" "+*e.Value)
+			}
+		}
+		return strings.Join(values, ", ")
+	}
+	for what, tt := range map[string]struct {
+		change func(*v1alpha1.FlightServerSpec)
+		want   string
+	}{
+		"both":               {func(*v1alpha1.FlightServerSpec) {}, "DISK 21474836480, MEMORY 1073741824"},
+		"no limit of memory": {func(s *v1alpha1.FlightServerSpec) { s.Resources = nil }, "DISK 21474836480"},
+		"a claim":            {func(s *v1alpha1.FlightServerSpec) { s.Cache.Disk.ClaimName = "cache" }, "MEMORY 1073741824"},
+		"no dataset is kept": {func(s *v1alpha1.FlightServerSpec) { s.Datasets = nil }, "MEMORY 0"},
+		"the user says something": {func(s *v1alpha1.FlightServerSpec) {
+			s.PodTemplate = &v1alpha1.PodTemplate{Env: []corev1.EnvVar{{Name: "FLIGHT_CACHE_MEMORY", Value: "1"}}}
+		}, "MEMORY 1, DISK 21474836480"},
+	} {
+		if got := room(tt.change); got != tt.want {
+			t.Errorf("%s: %q, want %q", what, got, tt.want)
+		}
+	}
+}
+
 func TestAddress(t *testing.T) {
 	fs := minimal().FlightServer
 	if got := desired.Address(fs); got != "grpc://taxi.data.svc:8815" {

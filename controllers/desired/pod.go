@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -157,22 +158,29 @@ func httpProbe(path string) *corev1ac.ProbeApplyConfiguration {
 	return corev1ac.Probe().WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(portHTTP)))
 }
 
-// environment is the user's, and a memory limit for Go unless the user sets one. (Go itself goes by the CPU limit.) What datasets are kept in
-// is not Go's, and is left out.
+// environment is the user's, what room the pod has for caches, and a memory limit for Go unless the user sets one. (Go itself goes by the CPU limit.)
+// What datasets are kept in is not Go's, and is left out.
 func environment(fs *v1alpha1.FlightServer, users []corev1.EnvVar) ([]*corev1ac.EnvVarApplyConfiguration, error) {
 	const goMemLimit = "GOMEMLIMIT"
 	env, err := convert[[]*corev1ac.EnvVarApplyConfiguration](users)
-	if err != nil || fs.Spec.Resources == nil {
-		return env, err
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range users {
-		if e.Name == goMemLimit {
-			return env, nil
+	set := func(name string, n int64) {
+		if !slices.ContainsFunc(users, func(e corev1.EnvVar) bool { return e.Name == name }) {
+			env = append(env, corev1ac.EnvVar().WithName(name).WithValue(strconv.FormatInt(n, 10)))
 		}
 	}
+	if n := config.DiskCacheBytes(fs); n > 0 && config.CacheClaim(fs) == "" {
+		set(config.EnvDiskCache, n)
+	}
+	if fs.Spec.Resources == nil {
+		return env, nil
+	}
 	if memory, ok := fs.Spec.Resources.Limits[corev1.ResourceMemory]; ok {
-		left := max(memory.Value()-config.MemoryCacheBytes(fs), 0)
-		env = append(env, corev1ac.EnvVar().WithName(goMemLimit).WithValue(strconv.FormatInt(left/100*memoryShare, 10)))
+		cached := config.MemoryCacheBytes(fs)
+		set(config.EnvMemoryCache, cached)
+		set(goMemLimit, max(memory.Value()-cached, 0)/100*memoryShare)
 	}
 	return env, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -45,6 +46,15 @@ const (
 	PodCacheDir = "/var/lib/flight/cache"
 	// claimCacheDir is the folder in a claim. Datasets do not see it, for globs pass over names that begin with "..".
 	claimCacheDir = "..flight-cache"
+)
+
+// Environment variables of a pod: the bytes that it has room for. A new configuration reaches pods which are about to be replaced by larger ones,
+// and would have them killed if they went by it at once.
+const (
+	// EnvMemoryCache is set where the container has a memory limit.
+	EnvMemoryCache = "FLIGHT_CACHE_MEMORY"
+	// EnvDiskCache is set where the cache is on an emptyDir.
+	EnvDiskCache = "FLIGHT_CACHE_DISK"
 )
 
 var cacheModes = []v1alpha1.CacheMode{v1alpha1.CacheNone, v1alpha1.CacheMemory, v1alpha1.CacheDisk}
@@ -102,6 +112,24 @@ func memoryLimit(fs *v1alpha1.FlightServer) int64 {
 	}
 	q := fs.Spec.Resources.Limits[corev1.ResourceMemory]
 	return q.Value()
+}
+
+// Fit makes the bounds no larger than the pod has room for, by variables that getenv tells of; one that is empty or no number is no bound.
+func (c *Cache) Fit(getenv func(string) string) {
+	if c == nil {
+		return
+	}
+	fit := func(size *int64, variable string) {
+		if n, err := strconv.ParseInt(getenv(variable), 10, 64); err == nil {
+			*size = min(*size, n)
+		}
+	}
+	if c.Memory != nil {
+		fit(&c.Memory.SizeLimit, EnvMemoryCache)
+	}
+	if c.Disk != nil {
+		fit(&c.Disk.SizeLimit, EnvDiskCache)
+	}
 }
 
 func renderCache(fs *v1alpha1.FlightServer, refs References) (c *Cache, errs field.ErrorList) {

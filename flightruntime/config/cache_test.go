@@ -126,3 +126,26 @@ func TestValidateCache(t *testing.T) {
 		})
 	}
 }
+
+func TestACacheFitsIntoItsPod(t *testing.T) {
+	for _, tt := range []struct {
+		name, memory, disk       string
+		wantedMemory, wantedDisk int64
+	}{
+		{"nobody says how much room there is", "", "", 1000, 2000},
+		{"there is more room", "1001", "2001", 1000, 2000},
+		{"there is less room", "999", "1999", 999, 1999},
+		{"there is none", "0", "", 0, 2000},
+		{"no number", "1Gi", "-", 1000, 2000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &Cache{Memory: &MemoryCache{SizeLimit: 1000}, Disk: &DiskCache{SizeLimit: 2000}}
+			c.Fit(func(variable string) string {
+				return map[string]string{EnvMemoryCache: tt.memory, EnvDiskCache: tt.disk}[variable]
+			})
+			if c.Memory.SizeLimit != tt.wantedMemory || c.Disk.SizeLimit != tt.wantedDisk {
+				t.Errorf("%d bytes of memory and %d of disk, want %d and %d", c.Memory.SizeLimit, c.Disk.SizeLimit, tt.wantedMemory, tt.wantedDisk)
+			}
+		})
+	}
+}
