@@ -266,7 +266,7 @@ func (s *Server) end(err error) {
 	})
 }
 
-// Shutdown refuses new calls, lets the running ones end, and cancels those that have not ended when ctx is done. The error then says how
+// Shutdown refuses new calls, lets the running ones end and their clients get what they were sent, and cancels those that have not ended when ctx is done. The error then says how
 // many these were.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.end(nil)
@@ -279,6 +279,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-drained:
+		conn.Settled(ctx)
 		return nil
 	case <-ctx.Done():
 	}

@@ -446,6 +446,7 @@ func TestCloseEndsReadersAndWriters(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			goroutines := runtime.NumGoroutine()
 			ours, theirs := pair(t, transport)
+			ours.linger = time.Second
 			read, wrote := make(chan error), make(chan error)
 			go func() {
 				_, err := ours.Read(make([]byte, 100))

@@ -196,6 +196,22 @@ func ignoringEINTR(f func() (int, error)) (int, error) {
 	}
 }
 
+// discard reads what there is, and is false when no more will come.
+func discard(c net.Conn) (more bool) {
+	raw := socketOf(c)
+	if raw == nil {
+		return false
+	}
+	var waste [4 << 10]byte
+	_ = raw.Control(func(fd uintptr) { // and not Read, which Close has ended
+		for n, err := 1, error(nil); n > 0 && err == nil; {
+			n, err = ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), waste[:]) })
+			more = errors.Is(err, syscall.EAGAIN)
+		}
+	})
+	return more
+}
+
 // errNothing says that a read would have to wait. crypto/tls goes on after errors that are temporary.
 var errNothing net.Error = nothing{}
 

@@ -6,6 +6,8 @@ import "net"
 
 func tune(net.Conn) {}
 
+func discard(net.Conn) (more bool) { return false }
+
 func newVector(c net.Conn) sink { return buffers{c} }
 
 func newReadiness(net.Conn) readiness { return blocking{} }
