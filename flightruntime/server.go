@@ -266,8 +266,8 @@ func (s *Server) end(err error) {
 	})
 }
 
-// Shutdown refuses new calls, lets the running ones end and their clients get what they were sent, and cancels those that have not ended when ctx is done. The error then says how
-// many these were.
+// Shutdown refuses new calls, lets the running ones end and their clients get what they were sent, and cancels those that have not ended when
+// ctx is done. The error then says how many these were.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.end(nil)
 	defer s.listener.Close() // grpc-go closes it too, but only once Serve has been called

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -404,6 +405,66 @@ func TestShutdownLetsRunningStreamsEnd(t *testing.T) {
 	}
 	if err := <-down; err != nil {
 		t.Errorf("Shutdown returned %v", err)
+	}
+}
+
+// gated is a connection that is not read from before its gate opens, once it is shut.
+type gated struct {
+	net.Conn
+	shut atomic.Bool
+	gate chan struct{}
+}
+
+func (g *gated) Read(p []byte) (int, error) {
+	if g.shut.Load() {
+		<-g.gate
+	}
+	return g.Conn.Read(p)
+}
+
+// The end of the process that comes after Shutdown takes away what a slow client has not got by then.
+func TestShutdownWaitsUntilClientsHaveGotAll(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	server := start(t, &testService{doGet: func(context.Context) iter.Seq2[Chunk, error] {
+		return func(yield func(Chunk, error) bool) {
+			close(begun)
+			<-release
+			for range 2 {
+				if !yield(Chunk{AppMetadata: make([]byte, 1<<20)}, nil) {
+					return
+				}
+			}
+		}
+	}}, ServerOptions{})
+	slow := &gated{gate: make(chan struct{})}
+	conn, err := grpc.NewClient("passthrough:///"+server.Location().address(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStaticStreamWindowSize(8<<20), grpc.WithStaticConnWindowSize(8<<20),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			slow.Conn = c
+			return slow, err
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stream, err := flight.NewFlightServiceClient(conn).DoGet(t.Context(), &flight.Ticket{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	slow.shut.Store(true)
+	close(release)
+	var reads atomic.Bool
+	time.AfterFunc(2*time.Second, func() { // grpc-go gives up after one
+		reads.Store(true)
+		close(slow.gate)
+	})
+	if err := server.Shutdown(t.Context()); err != nil || !reads.Load() {
+		t.Errorf("Shutdown returned %v; the client had gone on to read: %t", err, reads.Load())
+	}
+	if n, err := drainStream(stream); n != 3 || err != nil {
+		t.Errorf("the stream ended after %d messages with %v, want all three and no error", n, err)
 	}
 }
 
