@@ -96,7 +96,7 @@ var (
 	cacheHits      = prometheus.NewDesc("flight_cache_hits_total", "Files of datasets that were asked for and in the cache.", []string{"mode"}, nil)
 	cacheMisses    = prometheus.NewDesc("flight_cache_misses_total", "Files of datasets that were asked for and not in the cache.", []string{"mode"}, nil)
 	cacheEvictions = prometheus.NewDesc("flight_cache_evictions_total", "Files that went from the cache to make room.", []string{"mode"}, nil)
-	cacheFailures  = prometheus.NewDesc("flight_cache_failures_total", "Files that could not be kept in the cache; the log says why.", []string{"mode"}, nil)
+	cacheFailures  = prometheus.NewDesc("flight_cache_failures_total", "Files that could not be kept in the cache, or no longer be read from it; the log says why.", []string{"mode"}, nil)
 )
 
 // cacheCollector tells how the caches fare that are used.

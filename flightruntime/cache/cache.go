@@ -49,7 +49,7 @@ type Stats struct {
 	Bytes, Limit int64
 	// Of parts that were asked for: Hits were there and Misses were not.
 	Hits, Misses int64
-	// Evictions are parts that went to make room, Failures are parts that could not be kept.
+	// Evictions are parts that went to make room, Failures are parts that could not be kept, or no longer be read.
 	Evictions, Failures int64
 }
 
