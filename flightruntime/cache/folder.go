@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -35,7 +36,8 @@ const (
 // folder is the store of a cache on a disk. The folder itself is the list of what there is, for other processes may share it.
 type folder struct {
 	cache  *Cache
-	root   *os.Root
+	dir    string
+	root   atomic.Pointer[os.Root] // another one once somebody has removed the folder
 	recent time.Duration
 
 	mu   sync.Mutex // of those who make room
@@ -43,22 +45,31 @@ type folder struct {
 }
 
 func openFolder(c *Cache, dir string) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	s := &folder{cache: c, dir: dir, recent: recentUse}
+	if err := s.open(); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	s := &folder{cache: c, root: root, recent: recentUse}
 	if _, err := s.list(); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// open makes the folder if need be, and opens it. Who uses one that was open before goes on to do so.
+func (s *folder) open() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return err
+	}
+	s.root.Store(root)
+	return nil
+}
+
 // Close closes the folder.
-func (s *folder) Close() error { return s.root.Close() }
+func (s *folder) Close() error { return s.root.Load().Close() }
 
 func partName(k Key) string { return k.String() + partSuffix }
 
@@ -67,6 +78,7 @@ type staged struct {
 	*os.File
 
 	folder    *folder
+	root      *os.Root
 	name, to  string
 	committed bool
 }
@@ -76,21 +88,29 @@ func (s *folder) begin(k Key) (stagedFile, error) {
 	s.left = 0 // others may have written meanwhile
 	s.mu.Unlock()
 	name := fmt.Sprintf("%s.%d-%d%s", k, os.Getpid(), time.Now().UnixNano(), stagedSuffix)
-	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	root := s.root.Load()
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.open(); err != nil {
+			return nil, err
+		}
+		root = s.root.Load()
+		f, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := lock(f); err != nil {
-		return nil, errors.Join(err, f.Close(), s.root.Remove(name))
+		return nil, errors.Join(err, f.Close(), root.Remove(name))
 	}
-	return &staged{File: f, folder: s, name: name, to: partName(k)}, nil
+	return &staged{File: f, folder: s, root: root, name: name, to: partName(k)}, nil
 }
 
 func (f *staged) commit() error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := f.folder.root.Rename(f.name, f.to); err != nil {
+	if err := f.root.Rename(f.name, f.to); err != nil {
 		return err
 	}
 	f.committed = true
@@ -107,7 +127,7 @@ func (f *staged) Close() error {
 	f.folder.mu.Lock()
 	f.folder.left = 0
 	f.folder.mu.Unlock()
-	return errors.Join(f.folder.root.Remove(f.name), f.File.Close())
+	return errors.Join(f.root.Remove(f.name), f.File.Close())
 }
 
 // lock takes a file for this process. A file system without locks is one where files that were left behind stay until they are old.
@@ -120,7 +140,7 @@ func lock(f *os.File) error {
 }
 
 func (s *folder) take(k Key, units []int64) (*file, error) {
-	f, err := s.root.OpenFile(partName(k), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := s.root.Load().OpenFile(partName(k), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // another user's: ours takes its place
 		return nil, errAbsent
 	}
@@ -137,7 +157,7 @@ func (s *folder) take(k Key, units []int64) (*file, error) {
 	}
 	s.cache.failures.Add(1)
 	s.cache.log.Warn("a file of the cache is not used, and removed", "file", partName(k), "error", err)
-	if err := s.root.RemoveAll(partName(k)); err != nil {
+	if err := s.root.Load().RemoveAll(partName(k)); err != nil {
 		return nil, err
 	}
 	return nil, errAbsent
@@ -164,11 +184,11 @@ func (s *folder) read(f *os.File, k Key, units []int64) (*file, error) {
 
 func (s *folder) touched(k Key) {
 	now := time.Now()
-	_ = s.root.Chtimes(partName(k), now, now) // it may be gone
+	_ = s.root.Load().Chtimes(partName(k), now, now) // it may be gone
 }
 
 func (s *folder) remove(k Key) {
-	_ = s.root.Remove(partName(k)) // it may be gone
+	_ = s.root.Load().Remove(partName(k)) // it may be gone
 }
 
 // entry is a file of the folder, or a part that is mapped and whose file is gone from there.
@@ -182,7 +202,7 @@ type entry struct {
 
 // list gives the files of the folder, and removes those that a process has begun and never finished.
 func (s *folder) list() ([]entry, error) {
-	dir, err := s.root.Open(".")
+	dir, err := s.root.Load().Open(".")
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +218,7 @@ func (s *folder) list() ([]entry, error) {
 			continue // it is gone meanwhile, or none of ours
 		}
 		if strings.HasSuffix(e.Name(), stagedSuffix) && s.abandoned(e.Name(), info) {
-			_ = s.root.Remove(e.Name()) // another one may have done so
+			_ = s.root.Load().Remove(e.Name()) // another one may have done so
 			continue
 		}
 		used := info.ModTime()
@@ -212,7 +232,7 @@ func (s *folder) list() ([]entry, error) {
 
 // abandoned is true if no process writes a file any more.
 func (s *folder) abandoned(name string, info fs.FileInfo) bool {
-	f, err := s.root.Open(name)
+	f, err := s.root.Load().Open(name)
 	if err != nil {
 		return false
 	}
@@ -276,7 +296,7 @@ func (s *folder) evict(e entry) (bool, error) {
 	if !ours || err != nil || len(k) != len(Key{}) || !s.cache.evict(Key(k), nil) {
 		return false, nil
 	}
-	if err := s.root.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.root.Load().Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	return true, nil

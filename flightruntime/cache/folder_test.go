@@ -211,13 +211,13 @@ func forget(c *Cache) {
 	defer c.mu.Unlock()
 	for k, p := range c.parts {
 		p.used = old
-		_ = s.root.Chtimes(partName(k), old, old)
+		_ = s.root.Load().Chtimes(partName(k), old, old)
 	}
 	for k, p := range c.parts {
 		if p.index.Key == KeyOf("b").String() {
 			older := old.Add(-time.Hour)
 			p.used = older
-			_ = s.root.Chtimes(partName(k), older, older)
+			_ = s.root.Load().Chtimes(partName(k), older, older)
 		}
 	}
 }
@@ -568,7 +568,7 @@ func TestADiskThatTakesNothingIsToldOfOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(dir); err != nil {
+	if err := errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 5 {
@@ -578,5 +578,25 @@ func TestADiskThatTakesNothingIsToldOfOnce(t *testing.T) {
 	c.Close()
 	if n := strings.Count(log.String(), "\n"); n != 1 || c.Stats().Failures != 5 {
 		t.Errorf("of %d failures, it was told %d times:\n%s", c.Stats().Failures, n, log.String())
+	}
+}
+
+// A folder that somebody has removed, to make room or to begin anew, is made again.
+func TestAFolderThatWasRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	c := onDisk(t, dir, 1_800_000)
+	a, b, d := numbers("a", 100_000), numbers("b", 100_000), numbers("d", 100_000)
+	fill(t, c, a)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, c, b)
+	wantThere(t, c, true, a, b)
+	forget(c)
+	use(c, b)
+	fill(t, c, d)
+	wantThere(t, c, true, b, d)
+	if got := names(t, dir); len(got) != 2 {
+		t.Errorf("the folder has %v", got)
 	}
 }
