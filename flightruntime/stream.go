@@ -17,10 +17,18 @@ import (
 // Chunk is a record batch with the app_metadata that goes with it. A chunk without a batch is a message of metadata alone.
 type Chunk = wire.Chunk
 
+// EncodedSchema is a schema with the message that a stream begins with.
+type EncodedSchema = wire.EncodedSchema
+
+// EncodeForStreams encodes a schema for any number of streams; see DataStream.EncodedSchema. It is an error if Arrow's format, or arrow-go, cannot write it.
+func EncodeForStreams(schema *arrow.Schema) (*EncodedSchema, error) { return wire.EncodeSchema(schema) }
+
 // DataStream is what DoGet answers with: pyarrow's FlightDataStream.
 type DataStream struct {
 	// Schema of every batch. The client gets it at once.
 	Schema *arrow.Schema
+	// EncodedSchema, if set, is the same schema, encoded before. A service that answers many calls with one schema saves time by it.
+	EncodedSchema *EncodedSchema
 	// Chunks are sent in their order. A batch may be released, or used again, as soon as the sequence goes on, if its memory is the
 	// garbage collector's or the chunk has an Owner; see package wire. An error ends the call.
 	Chunks iter.Seq2[Chunk, error]

@@ -16,6 +16,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
 // Snapshot is one version of a dataset. It never changes: a call that began with it ends with it.
@@ -27,6 +28,8 @@ type Snapshot struct {
 	Layout     *format.Layout
 	// SchemaIPC is the schema as Flight messages carry it.
 	SchemaIPC []byte
+	// EncodedSchema is what streams of the layout's schema begin with; nil if it cannot be sent.
+	EncodedSchema *wire.EncodedSchema
 	// SchemaFingerprint is equal for equal schemas, metadata included.
 	SchemaFingerprint string
 	// ReadAt is when the objects were inspected.
@@ -56,12 +59,14 @@ func inspect(
 	}
 	schema := flight.SerializeSchema(layout.Schema, memory.DefaultAllocator)
 	sum := sha256.Sum256(schema)
+	encoded, _ := wire.EncodeSchema(layout.Schema) // whoever reads the dataset is told why there is none
 	return &Snapshot{
 		Name:              spec.Name,
 		Description:       spec.Description,
 		FormatName:        spec.Format,
 		Layout:            layout,
 		SchemaIPC:         schema,
+		EncodedSchema:     encoded,
 		SchemaFingerprint: hex.EncodeToString(sum[:8]),
 		ReadAt:            time.Now(),
 		format:            f,

@@ -237,6 +237,7 @@ func (s *Service) stream(ctx context.Context, r request, selected []catalog.Sele
 	}
 	return &flightruntime.DataStream{
 		Schema:          r.plan.Schema(),
+		EncodedSchema:   r.snapshot.EncodedSchema, // goes with the schema of all columns
 		MaxMessageBytes: s.maxMessageBytes(),
 		Chunks: func(yield func(flightruntime.Chunk, error) bool) {
 			for chunk, err := range s.read(ctx, r, selected) {

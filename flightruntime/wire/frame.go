@@ -100,16 +100,21 @@ func encodeFrame(p ipc.Payload, e envelope, version ipc.MetadataVersion) (*frame
 	if err := p.SerializeBody(&body); err != nil {
 		return nil, err
 	}
-	head := appendField(e.open(meta.Len()), fieldDataHeader, meta.Bytes())
+	head := headOf(e, meta.Bytes(), version, body.size)
+	body.buffers[0] = mem.SliceBuffer(head)
+	return &frame{buffers: body.buffers, size: len(head) + body.size}, nil
+}
+
+// headOf is what stands before a body of so many bytes.
+func headOf(e envelope, metadata []byte, version ipc.MetadataVersion, body int) []byte {
+	head := appendField(e.open(len(metadata)), fieldDataHeader, metadata)
 	if version != ipc.MetadataV5 {
-		setVersion(head[len(head)-meta.Len():], version)
+		setVersion(head[len(head)-len(metadata):], version)
 	}
 	head = e.close(head)
 	// C++ reads a missing body as a message without one, and expects it to be there, if empty, in every message with a header.
 	head = protowire.AppendTag(head, fieldDataBody, protowire.BytesType)
-	head = protowire.AppendVarint(head, uint64(body.size))
-	body.buffers[0] = mem.SliceBuffer(head)
-	return &frame{buffers: body.buffers, size: len(head) + body.size}, nil
+	return protowire.AppendVarint(head, uint64(body))
 }
 
 // messageVersion is the slot of the version in Message.fbs.

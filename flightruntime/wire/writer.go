@@ -45,6 +45,11 @@ func WithMetadataVersion(v ipc.MetadataVersion) WriterOption {
 	return func(w *Writer) { w.out.version = v }
 }
 
+// WithEncodedSchema has a stream of that very schema begin with the message that was encoded before. One of another schema encodes its own.
+func WithEncodedSchema(s *EncodedSchema) WriterOption {
+	return func(w *Writer) { w.encoded = s }
+}
+
 // Writer sends record batches of one schema as FlightData, and app_metadata with them or alone. Errors are those of SendMsg, which is
 // io.EOF on a client whose call has ended (RecvMsg knows why), or say what cannot be sent. It is not safe for use by several goroutines.
 type Writer struct {
@@ -52,8 +57,9 @@ type Writer struct {
 	descriptor *flight.FlightDescriptor
 	options    []ipc.Option
 
-	schema   *arrow.Schema // nil before Begin
-	ipc      *ipc.Writer
+	encoded  *EncodedSchema        // nil: Begin encodes the schema
+	schema   *arrow.Schema         // nil before Begin
+	ipc      *ipc.Writer           // nil before a batch
 	target   int64                 // bytes of a message
 	compacts bool                  // whether a column is of a type that needsCompact
 	floats   *floatingDictionaries // nil if there are none
@@ -118,51 +124,46 @@ func (w *Writer) describe() error {
 }
 
 // Begin sends the schema of the batches to come. NewWriter has done so.
-func (w *Writer) Begin(schema *arrow.Schema) (err error) {
+func (w *Writer) Begin(schema *arrow.Schema) error {
 	if w.schema != nil {
 		return errors.New("a schema has been sent already, and a stream has one")
 	}
-	if w.out.version < ipc.MetadataV5 && slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, differsInV4) }) {
+	encoded := w.encoded
+	if encoded == nil || encoded.schema != schema {
+		var err error
+		if encoded, err = EncodeSchema(schema); err != nil {
+			return err
+		}
+	}
+	if w.out.version < ipc.MetadataV5 && encoded.onlyInV5 {
 		return status.Error(codes.InvalidArgument, "unions and run-end encoded columns cannot be sent in version 4 of Arrow's format: use version 5")
 	}
-	payload, err := schemaPayload(schema)
-	if err != nil {
+	if err := w.out.send(encoded.frame(envelope{descriptor: w.out.next.descriptor}, w.out.version)); err != nil {
 		return err
 	}
-	defer payload.Release()
-	if err := w.out.WritePayload(payload); err != nil {
-		return err
-	}
-	w.schema = schema
-	w.compacts = slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return needsCompact(f.Type) })
-	if slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, isFloatingDictionary) }) {
+	w.schema, w.compacts, w.dictionaries = schema, encoded.compacts, encoded.dictionaries
+	if encoded.floats {
 		w.floats = &floatingDictionaries{}
 	}
-	w.dictionaries = slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return holds(f.Type, isDictionary) })
-	w.restart()
 	return nil
 }
-
-// schemaPayload is the message of a schema. arrow-go panics at types that it cannot write.
-func schemaPayload(schema *arrow.Schema) (p ipc.Payload, err error) {
-	defer func() {
-		if recover() != nil {
-			err = status.Errorf(codes.Unimplemented, "the schema cannot be sent, for it has an extension type that is stored as a dictionary, or one that arrow-go does not know: %v", schema)
-		}
-	}()
-	return ipc.GetSchemaPayload(schema, memory.DefaultAllocator), nil
-}
-
-func isDictionary(dt arrow.DataType) bool { return dt.ID() == arrow.DICTIONARY }
 
 // restart has the dictionaries sent anew with the next batch.
 func (w *Writer) restart() {
 	w.remembers = false
 	if w.ipc != nil {
 		_ = w.ipc.Close() // it sends nothing
+		w.ipc = nil
 	}
-	w.out.skipSchema = true
-	w.ipc = ipc.NewWriterWithPayloadWriter(w.out, append(slices.Clone(w.options), ipc.WithSchema(w.schema))...)
+}
+
+// encoder is the ipc.Writer of batches. It is made for the first of them, since it encodes the schema once more: what is encoded already needs none.
+func (w *Writer) encoder() *ipc.Writer {
+	if w.ipc == nil {
+		w.out.skipSchema = true
+		w.ipc = ipc.NewWriterWithPayloadWriter(w.out, append(slices.Clone(w.options), ipc.WithSchema(w.schema))...)
+	}
+	return w.ipc
 }
 
 // Write sends a batch, in several messages where it is large. The batch may be released as soon as Write returns.
@@ -272,16 +273,14 @@ func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
 		w.restart()
 	}
 	w.remembers = w.dictionaries
-	return w.ipc.Write(batch)
+	return w.encoder().Write(batch)
 }
 
 // Close releases what the writer holds. It sends nothing: the end of the stream is the end of the call, or of the client's half of it.
 func (w *Writer) Close() error {
-	if w.ipc == nil {
-		return nil
-	}
 	w.forget()
-	return w.ipc.Close()
+	w.restart()
+	return nil
 }
 
 // rowsPerMessage is how many rows of a batch make a message near the target, at least one.
