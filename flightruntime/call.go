@@ -35,8 +35,7 @@ func CallOf(ctx context.Context) *Call {
 }
 
 // newCall is the call of a gRPC stream's context, which the returned context knows. The caller releases it with its cancel.
-func newCall(ctx context.Context, method Method, who caller) (*Call, context.Context) {
-	headers, _ := metadata.FromIncomingContext(ctx)
+func newCall(ctx context.Context, method Method, who caller, headers metadata.MD) (*Call, context.Context) {
 	c := &Call{method: method, headers: headers, identity: who.identity, operator: who.operator, leaf: who.leaf}
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(ctx, callKey{}, c))
 	c.ctx = ctx

@@ -26,15 +26,15 @@ type admission struct {
 
 // admit finds out who calls, by what is in force now: the CA of a client's certificate may have been taken away since it connected. An error
 // refuses the call.
-func (a admission) admit(ctx context.Context, method Method) (caller, error) {
-	who, err := a.who(ctx)
+func (a admission) admit(ctx context.Context, method Method, headers metadata.MD) (caller, error) {
+	who, err := a.who(ctx, headers)
 	if err == nil && who.operator && method != MethodDoAction {
 		err = errOperatorMayNot
 	}
 	return who, err
 }
 
-func (a admission) who(ctx context.Context) (caller, error) {
+func (a admission) who(ctx context.Context, headers metadata.MD) (caller, error) {
 	state, encrypted := tlsState(ctx)
 	if a.peers != nil {
 		who, err := a.peers.Peer(state.State)
@@ -54,7 +54,6 @@ func (a admission) who(ctx context.Context) (caller, error) {
 	case encrypted || a.tokens == nil: // a token is for where a certificate cannot be shown
 		return caller{}, nil
 	}
-	headers, _ := metadata.FromIncomingContext(ctx)
 	shown, err := a.tokens.Check(headers)
 	if shown {
 		return operator, nil

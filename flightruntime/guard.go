@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
@@ -52,7 +53,8 @@ func (g callGuard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 
 func (g callGuard) run(ctx context.Context, fullMethod string, handle func(context.Context) error) error {
 	method, isFlight := strings.CutPrefix(fullMethod, flightMethods)
-	who, refused := g.admission.admit(ctx, Method(method))
+	headers, _ := metadata.FromIncomingContext(ctx) // a copy
+	who, refused := g.admission.admit(ctx, Method(method), headers)
 	if !isFlight {
 		if refused != nil {
 			return refused
@@ -70,7 +72,7 @@ func (g callGuard) run(ctx context.Context, fullMethod string, handle func(conte
 		running = 0
 	}
 	defer counted()
-	call, ctx := newCall(ctx, Method(method), who)
+	call, ctx := newCall(ctx, Method(method), who, headers)
 	defer call.cancel(nil)
 	err := refused
 	if err == nil {

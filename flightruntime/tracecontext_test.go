@@ -104,7 +104,7 @@ func TestTraceHeadersFromElsewhereStay(t *testing.T) {
 		t.Errorf("it adds %v", m.SendingHeaders())
 	}
 	// Other instrumentation of the server has begun a span before.
-	call, ctx := newCall(metadata.NewIncomingContext(t.Context(), metadata.Pairs("traceparent", parent)), MethodDoGet, caller{})
+	call, ctx := newCall(t.Context(), MethodDoGet, caller{}, metadata.Pairs("traceparent", parent))
 	ctx = trace.ContextWithSpanContext(ctx, spanOf(t, ""))
 	if m, err := ServerTraceContext().StartCall(ctx, call); m != nil || err != nil {
 		t.Errorf("it replaces the span: %v, %v", m, err)
