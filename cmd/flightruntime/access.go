@@ -54,6 +54,9 @@ func (a *access) load(c *config.Config) error {
 	}
 	var policy *authz.Policy
 	settings := authn.Settings{}
+	if needsPublicCAs(c.Auth) {
+		trustPublicCAs()
+	}
 	if c.Auth != nil {
 		var err error
 		if policy, err = authz.Compile(authz.FromAPI(c.Auth.Rules)); err != nil {

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	_ "golang.org/x/crypto/x509roots/fallback" // public CAs, for issuers of tokens: an image from scratch has none
 
 	"github.com/flight-operator/flight-operator/internal/version"
 )

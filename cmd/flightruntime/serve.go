@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
 	"github.com/flight-operator/flight-operator/flightruntime/session"
+	"github.com/flight-operator/flight-operator/flightruntime/wire/conn"
 )
 
 // serveFlags are the settings of the serve command.
@@ -92,6 +94,8 @@ func newLogger(f serveFlags, w io.Writer) (*slog.Logger, error) {
 // configSource is a file that configurations come from.
 type configSource struct {
 	path string
+	// served is the content that the first configuration was parsed from.
+	served []byte
 	// parse gives the configuration that the file's content stands for, and the bytes of its runtime.yaml.
 	parse func(raw []byte) (*config.Config, []byte, error)
 }
@@ -111,6 +115,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		defer m.close()
 		source = configSource{path: f.manifestFile, parse: m.render}
 	}
+	go func() { _ = conn.Usable() }() // for NewServer, which asks what that finds out
 	first, raw, err := source.read()
 	if err != nil {
 		return err
@@ -235,7 +240,8 @@ func parseRuntimeYAML(raw []byte) (*config.Config, []byte, error) {
 	return c, raw, nil
 }
 
-func (s configSource) read() (*config.Config, []byte, error) {
+// read is the first configuration.
+func (s *configSource) read() (*config.Config, []byte, error) {
 	raw, err := os.ReadFile(s.path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)
@@ -244,12 +250,18 @@ func (s configSource) read() (*config.Config, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", s.path, err)
 	}
+	s.served = raw
 	return c, rendered, nil
 }
 
 // follow loads what the file becomes, until ctx is done. What cannot be read or breaks a rule leaves the last good configuration in place.
 func (s configSource) follow(ctx context.Context, service *datasets.Service, tlsSource *certs.Source, rights *access, log *slog.Logger) {
+	first := true
 	config.Watch(ctx, s.path, func(raw []byte, err error) {
+		unchanged := first && err == nil && bytes.Equal(raw, s.served)
+		if first = false; unchanged {
+			return
+		}
 		if err == nil {
 			var c *config.Config
 			if c, raw, err = s.parse(raw); err == nil {

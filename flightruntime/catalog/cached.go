@@ -350,11 +350,14 @@ func (l *loader) fillMemory(ctx context.Context, d *dataset, s *Snapshot) (note 
 		done += p.Rows
 	}
 	l.needed = 0
-	if c.Bytes(s.caching.keys) > have {
+	if c.Bytes(s.caching.keys)-have >= muchFilled {
 		debug.FreeOSMemory() // what decoding has left behind is as much as all streams take from now on
 	}
 	return "", nil
 }
+
+// muchFilled bytes leave as much behind as is worth a collection of its own, for which the dataset has to wait: it takes some milliseconds.
+const muchFilled = 16 << 20
 
 // noRoom says that a dataset does not fit in memory.
 func noRoom(needed int64, c *cache.Cache) string {
