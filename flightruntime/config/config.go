@@ -89,7 +89,7 @@ type Limits struct {
 
 // Defaults of what a FlightServer leaves out.
 const (
-	// DefaultMaxMessageBytes is far above what we send (messages are cut near 1 MiB) and lets in what pyarrow puts by default.
+	// DefaultMaxMessageBytes is far above what we send (messages are cut to 4 MiB at most) and lets in what pyarrow puts by default.
 	DefaultMaxMessageBytes = 64 << 20
 	// DefaultMaxStreams calls on one connection: several times what a client with a thread a core needs.
 	DefaultMaxStreams      = 512

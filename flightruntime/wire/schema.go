@@ -22,6 +22,7 @@ type EncodedSchema struct {
 	floats       bool // whether there are dictionaries that floatingDictionaries looks after
 	dictionaries bool
 	onlyInV5     bool // whether a column differsInV4
+	arrays       int  // that a batch consists of: columns, and what is within them
 }
 
 // EncodeSchema encodes a schema. An error, which is a gRPC status, says that it has a type that cannot be sent.
@@ -42,6 +43,9 @@ func EncodeSchema(schema *arrow.Schema) (*EncodedSchema, error) {
 	e := &EncodedSchema{
 		schema: schema, metadata: slices.Clone(meta.Bytes()),
 		compacts: some(needsCompact), floats: some(within(isFloatingDictionary)), dictionaries: some(within(isDictionary)), onlyInV5: some(within(differsInV4)),
+	}
+	for _, f := range schema.Fields() {
+		e.arrays += arraysOf(f.Type)
 	}
 	e.message = headOf(envelope{}, e.metadata, ipc.MetadataV5, 0)
 	return e, nil

@@ -5,6 +5,39 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
+const (
+	// TargetMessageBytes is the size near which batches of few columns are cut: from 512 KiB on a larger message is not faster.
+	TargetMessageBytes = 1 << 20
+	// defaultReceiveLimit is what clients in Go and Rust take by default; a larger message ends their call.
+	defaultReceiveLimit = 4 << 20
+	// targetArrayBytes of each column are in a message, if it does not get too large by that: a client pays for each buffer of each message.
+	targetArrayBytes = 32 << 10
+	// arrayOverhead are the bytes that an array takes beyond its values at most: a node and three buffers in the metadata, three paddings.
+	arrayOverhead = 16 + 3*(16+64)
+	// messageSlack is for what else is in a message.
+	messageSlack = 64 << 10
+)
+
+// messageTarget is how many bytes of values a message is to have, of a schema that has so many arrays. No message is to exceed limit.
+func messageTarget(arrays, limit int) int64 {
+	most := min(limit/2, max(TargetMessageBytes, defaultReceiveLimit-messageSlack-arrays*arrayOverhead)) // half the limit leaves room for metadata
+	return int64(min(max(TargetMessageBytes, arrays*targetArrayBytes), most))
+}
+
+// arraysOf is how many arrays a column of a type has: its own and its children's. A dictionary is sent once, and does not count.
+func arraysOf(dt arrow.DataType) int {
+	n := 1
+	switch dt := dt.(type) {
+	case arrow.ExtensionType:
+		return arraysOf(dt.StorageType())
+	case arrow.NestedType:
+		for _, f := range dt.Fields() {
+			n += arraysOf(f.Type)
+		}
+	}
+	return n
+}
+
 // BatchBytes is about how many bytes a batch takes on the wire: of the rows that it holds, not of the buffers that these are a slice of.
 // Dictionaries are left out, for they are sent once.
 func BatchBytes(batch arrow.RecordBatch) int64 {

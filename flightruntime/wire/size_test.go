@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc/codes"
@@ -201,6 +202,86 @@ func TestAnyTableArrives(t *testing.T) {
 			// Paddings to 8 bytes make small buffers larger; dictionaries are sent besides.
 			if slack := int64(8 * 64 * len(received) * schema.NumFields()); estimate > 2*sent+slack {
 				t.Errorf("estimated %d bytes for bodies of %d: messages would be cut too small", estimate, sent)
+			}
+		})
+	}
+}
+
+func TestMessagesGrowWithTheNumberOfArrays(t *testing.T) {
+	const noMatter = 1 << 30
+	for _, tt := range []struct {
+		name          string
+		arrays, limit int
+		want          int64
+	}{
+		{"no column", 0, noMatter, 1 << 20},
+		{"few columns", 8, noMatter, 1 << 20},
+		{"as many as 1 MiB has room for", 32, noMatter, 1 << 20},
+		{"more", 64, noMatter, 2 << 20},
+		{"as many as go into what clients take", 100, noMatter, 100 * 32 << 10},
+		{"a thousand", 1_000, noMatter, 4<<20 - 64<<10 - 1_000*256},
+		{"so many that they take the room themselves", 13_000, noMatter, 1 << 20},
+		{"so many that no message holds them", 1_000_000, noMatter, 1 << 20},
+		{"a lower limit", 8, 64 << 10, 32 << 10},
+		{"a lower limit, and many columns", 1_000, 1 << 20, 512 << 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := messageTarget(tt.arrays, tt.limit); got != tt.want {
+				t.Errorf("a message of %d arrays is to have %d bytes, want %d", tt.arrays, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestArraysOfATypeAreCounted(t *testing.T) {
+	point := arrow.StructOf(arrow.Field{Name: "x", Type: arrow.PrimitiveTypes.Float64}, arrow.Field{Name: "y", Type: arrow.PrimitiveTypes.Float64})
+	for _, tt := range []struct {
+		dt   arrow.DataType
+		want int
+	}{
+		{arrow.PrimitiveTypes.Int64, 1},
+		{arrow.BinaryTypes.String, 1},
+		{arrow.ListOf(arrow.BinaryTypes.String), 2},
+		{point, 3},
+		{arrow.ListOf(point), 4},
+		{arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int8), 4}, // the map, its entries, keys and values
+		{&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.ListOf(arrow.BinaryTypes.String)}, 1},
+		{extensions.NewBool8Type(), 1},
+	} {
+		if got := arraysOf(tt.dt); got != tt.want {
+			t.Errorf("a column of %s has %d arrays, want %d", tt.dt, got, tt.want)
+		}
+	}
+}
+
+// Clients in Go and Rust take no more than 4 MiB, and what a client of pyarrow's spends is by the buffer.
+func TestWideBatchesAreCutToWhatEveryClientTakes(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		columns, rows int
+		value         string
+		dt            arrow.DataType
+		most          int // messages
+	}{
+		{"64 of numbers", 64, 1 << 13, "1.5", arrow.PrimitiveTypes.Float64, 3},
+		{"1,024 of numbers", 1024, 1 << 10, "1.5", arrow.PrimitiveTypes.Float64, 4},
+		{"1,024 of text, some of it missing", 1024, 1 << 9, `"and text in it"`, arrow.BinaryTypes.String, 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			one := fromJSON(t, column(tt.dt), "["+strings.Repeat(`{"c":`+tt.value+`},`, tt.rows-1)+`{"c":null}]`)
+			fields, columns := make([]arrow.Field, tt.columns), make([]arrow.Array, tt.columns)
+			for i := range fields {
+				fields[i], columns[i] = arrow.Field{Name: fmt.Sprint(i), Type: tt.dt, Nullable: true}, one.Column(0)
+			}
+			schema := arrow.NewSchema(fields, nil)
+			messages := written(t, schema, nil, writeAll(array.NewRecordBatch(schema, columns, int64(tt.rows))))[1:]
+			if len(messages) > tt.most {
+				t.Errorf("%d messages are written, want at most %d", len(messages), tt.most)
+			}
+			for i, m := range messages {
+				if len(m) > 4<<20 {
+					t.Errorf("message %d has %d bytes, want at most 4 MiB", i, len(m))
+				}
 			}
 		})
 	}

@@ -18,10 +18,6 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/wire/conn"
 )
 
-// TargetMessageBytes is the size near which batches are cut: clients in Go and Rust take at most 4 MiB a message by default, and from
-// 512 KiB on a larger message is not faster.
-const TargetMessageBytes = 1 << 20
-
 // MessageSender is the sending half of a gRPC stream whose server or client uses Codec.
 type MessageSender interface{ SendMsg(m any) error }
 
@@ -99,11 +95,7 @@ func NewExchangeWriter(stream MessageSender, maxMessageBytes int, opts ...Writer
 }
 
 func newWriter(stream MessageSender, maxMessageBytes int, opts []WriterOption) *Writer {
-	w := &Writer{
-		out: &payloadSender{stream: stream, conn: connOf(stream), limit: maxMessageBytes, version: ipc.MetadataV5},
-		// Half the limit leaves room for the message's metadata and for paddings.
-		target: int64(min(TargetMessageBytes, maxMessageBytes/2)),
-	}
+	w := &Writer{out: &payloadSender{stream: stream, conn: connOf(stream), limit: maxMessageBytes, version: ipc.MetadataV5}}
 	for _, opt := range opts {
 		opt(w)
 	}
@@ -142,6 +134,7 @@ func (w *Writer) Begin(schema *arrow.Schema) error {
 		return err
 	}
 	w.schema, w.compacts, w.dictionaries = schema, encoded.compacts, encoded.dictionaries
+	w.target = messageTarget(encoded.arrays, w.out.limit)
 	if encoded.floats {
 		w.floats = &floatingDictionaries{}
 	}
