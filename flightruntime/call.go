@@ -3,6 +3,7 @@ package flightruntime
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,15 @@ type Call struct {
 
 	mu         sync.Mutex
 	identity   string
-	middleware map[string]ServerMiddleware
+	middleware []namedMiddleware
+	ends       []func() // of OnEnd
+	ended      bool
+}
+
+// namedMiddleware is the middleware of a call, which has few, by its factory's name.
+type namedMiddleware struct {
+	name string
+	ServerMiddleware
 }
 
 type callKey struct{}
@@ -34,7 +43,7 @@ func CallOf(ctx context.Context) *Call {
 	return c
 }
 
-// newCall is the call of a gRPC stream's context, which the returned context knows. The caller releases it with its cancel.
+// newCall is the call of a gRPC stream's context, which the returned context knows. The caller ends it.
 func newCall(ctx context.Context, method Method, who caller, headers metadata.MD) (*Call, context.Context) {
 	c := &Call{method: method, headers: headers, identity: who.identity, operator: who.operator, leaf: who.leaf}
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(ctx, callKey{}, c))
@@ -83,16 +92,44 @@ func (c *Call) Headers() metadata.MD { return c.headers }
 func (c *Call) Middleware(name string) ServerMiddleware {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.middleware[name]
+	for _, m := range slices.Backward(c.middleware) { // of several of a name, the last
+		if m.name == name {
+			return m.ServerMiddleware
+		}
+	}
+	return nil
 }
 
 func (c *Call) addMiddleware(name string, m ServerMiddleware) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.middleware == nil {
-		c.middleware = map[string]ServerMiddleware{}
+	c.middleware = append(c.middleware, namedMiddleware{name, m})
+}
+
+// OnEnd has a function called when the call has ended: when the service has answered and the middleware knows, or at once if that was before. It is called
+// on every path, after the call's context is done, by the goroutine of the call. It must not block.
+func (c *Call) OnEnd(f func()) {
+	c.mu.Lock()
+	ended := c.ended
+	if !ended {
+		c.ends = append(c.ends, f)
 	}
-	c.middleware[name] = m
+	c.mu.Unlock()
+	if ended {
+		f()
+	}
+}
+
+// end ends the call, once.
+func (c *Call) end() {
+	c.cancel(nil)
+	c.mu.Lock()
+	ends := c.ends
+	c.ends, c.ended = nil, true
+	c.mu.Unlock()
+	for _, f := range ends {
+		f()
+	}
 }
 
 // IsCancelled is true as soon as the client has cancelled the call, has gone away, or its deadline has passed. Nobody has to poll it: the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"log/slog"
 	"net"
 	"slices"
 	"testing"
@@ -221,5 +222,54 @@ func relay(t *testing.T, server *Server) (location string, breakDown func()) {
 	return "grpc://" + listener.Addr().String(), func() {
 		(<-conns).Close()
 		(<-conns).Close()
+	}
+}
+
+// completion is middleware that notes how its calls ended.
+type completion func(error)
+
+func (completion) SendingHeaders() metadata.MD { return nil }
+func (c completion) CallCompleted(err error)   { c(err) }
+
+func TestOnEndIsToldOnEachPath(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func() error
+		want error
+	}{
+		"a call that is answered": {func() error { return nil }, nil},
+		"one that is refused":     {func() error { return Errorf(KindNotFound, "no") }, ErrNotFound},
+		"one that panics":         {func() error { panic("on purpose") }, ErrInternal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := make(chan string, 4)
+			var call *Call
+			server := start(t, everyService{do: func(ctx context.Context) error {
+				call = CallOf(ctx)
+				call.OnEnd(func() {
+					if ctx.Err() == nil {
+						told <- "before the context ended"
+					}
+					told <- "first"
+				})
+				call.OnEnd(func() { told <- "second" })
+				return tt.do()
+			}}, ServerOptions{Logger: slog.New(slog.DiscardHandler), Middleware: []NamedServerMiddleware{{Name: "told", Factory: ServerMiddlewareFunc(
+				func(context.Context, *Call) (ServerMiddleware, error) {
+					return completion(func(error) { told <- "middleware" }), nil
+				})}}})
+			_, err := connect(t, server, ClientOptions{}).GetFlightInfo(t.Context(), DescriptorForPath("x"))
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("the call ended with %v, want %v", err, tt.want)
+			}
+			for _, want := range []string{"middleware", "first", "second"} {
+				if got := <-told; got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}
+			call.OnEnd(func() { told <- "late" })
+			if got := <-told; got != "late" {
+				t.Errorf("after the end, got %q", got)
+			}
+		})
 	}
 }

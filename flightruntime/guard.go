@@ -73,7 +73,12 @@ func (g callGuard) run(ctx context.Context, fullMethod string, handle func(conte
 	}
 	defer counted()
 	call, ctx := newCall(ctx, Method(method), who, headers)
-	defer call.cancel(nil)
+	defer func() {
+		_ = g.guarded(ctx, method, func() error {
+			call.end()
+			return nil
+		})
+	}()
 	err := refused
 	if err == nil {
 		err = g.through(ctx, call, handle)
@@ -163,6 +168,7 @@ type callStream struct {
 	grpc.ServerStream
 	ctx   context.Context // what the middleware has made of ServerStream's
 	stall time.Duration
+	sent  bool // whether a message was
 }
 
 func (s *callStream) Context() context.Context { return s.ctx }
@@ -173,7 +179,8 @@ func (s *callStream) SendMsg(m any) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	if s.stall <= 0 {
+	if s.stall <= 0 || !s.sent { // the first message waits for nobody: grpc-go takes it whatever its size
+		s.sent = true
 		return s.ServerStream.SendMsg(m)
 	}
 	cancel := cancelOf(s.ServerStream.Context())
@@ -228,17 +235,16 @@ func boundCalls(longest time.Duration) tap.ServerInHandle {
 	late := Errorf(KindTimedOut, "the call has taken longer than %s, which is as long as this server lets a call take", longest)
 	return func(ctx context.Context, _ *tap.Info) (context.Context, error) {
 		bound, cancel := context.WithCancelCause(ctx)
+		// What is made of ctx ends with it, timers too, and grpc-go ends it when the call has ended.
+		var end context.CancelFunc
 		if deadline, ok := ctx.Deadline(); ok {
-			var end context.CancelFunc
 			lead := min(deadlineLead, max(time.Until(deadline), 0)/deadlineShare)
 			bound, end = context.WithDeadline(bound, deadline.Add(-lead))
-			context.AfterFunc(ctx, end)
 		}
 		if longest > 0 {
-			var end context.CancelFunc
 			bound, end = context.WithTimeoutCause(bound, longest, late)
-			context.AfterFunc(ctx, end)
 		}
+		_ = end
 		return context.WithValue(bound, cancelKey{}, cancel), nil
 	}
 }

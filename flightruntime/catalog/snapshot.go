@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -41,6 +42,7 @@ type Snapshot struct {
 	holds bool
 	// caching is nil if the dataset is not cached.
 	caching *caching
+	derived *derived
 	// changed is told when an object turns out not to be the one that was inspected.
 	changed func()
 }
@@ -73,7 +75,20 @@ func inspect(
 		versions:          versions,
 		holds:             spec.Allows().Overwrite,
 		changed:           changed,
+		derived:           &derived{},
 	}, nil
+}
+
+// derived is what somebody makes of a snapshot.
+type derived struct {
+	once  sync.Once
+	value any
+}
+
+// Derived is what make makes of the snapshot, once for all who ask. There is one such thing of each snapshot, so all are to ask with the same make.
+func (s *Snapshot) Derived(make func(*Snapshot) any) any {
+	s.derived.once.Do(func() { s.derived.value = make(s) })
+	return s.derived.value
 }
 
 // layoutOf is the snapshot's layout if there is one, and if it is one of that format.
@@ -120,6 +135,7 @@ func (s *Snapshot) describedAs(spec config.Dataset) *Snapshot {
 	}
 	described := *s
 	described.Description = spec.Description
+	described.derived = &derived{}
 	return &described
 }
 

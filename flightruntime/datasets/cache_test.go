@@ -275,8 +275,9 @@ func TestASubscriberOfACachedDatasetThatIsReplaced(t *testing.T) {
 	schema := arrowtest.Column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})
 	batch := func(values string) arrow.RecordBatch { return arrowtest.FromJSON(t, schema, values) }
 	cacheModes(t, func(t *testing.T, mode v1alpha1.CacheMode) {
+		dir, cached := t.TempDir(), t.TempDir() // they are removed when the server has ended, which may still fill its cache
 		s := serve(t)
-		s.loadCached(t, mode, 1<<30, t.TempDir(), overwritable("trips", "ArrowFile", t.TempDir(), "*.x"))
+		s.loadCached(t, mode, 1<<30, cached, overwritable("trips", "ArrowFile", dir, "*.x"))
 		if _, err := s.overwrite(t.Context(), command(`{"dataset": "trips", "mode": "overwrite"}`), schema, batch(`[{"c":"red"},{"c":"blue"}]`)); err != nil {
 			t.Fatal(err)
 		}

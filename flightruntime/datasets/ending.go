@@ -56,25 +56,33 @@ func (s *Service) stillPermitted(p permit) bool {
 	}
 }
 
-// follow notes a call until its context is done, so that EndCalls can end it. It is an error if its rights have ended since it began.
+// follow notes a call until it has ended, so that EndCalls can end it. It is an error if its rights have ended since it began.
 func (s *Service) follow(ctx context.Context, p permit) error {
 	call := flightruntime.CallOf(ctx)
 	if call == nil {
 		return nil
 	}
-	s.permitted.mu.Lock()
-	defer s.permitted.mu.Unlock()
-	if !s.stillPermitted(p) {
+	if !s.note(call, p) {
 		return errRightsEnded
 	}
-	if s.permitted.calls == nil {
-		s.permitted.calls = map[*flightruntime.Call]permit{}
-	}
-	s.permitted.calls[call] = p
-	context.AfterFunc(ctx, func() {
+	call.OnEnd(func() {
 		s.permitted.mu.Lock()
 		defer s.permitted.mu.Unlock()
 		delete(s.permitted.calls, call)
 	})
 	return nil
+}
+
+// note notes a call, unless its rights have ended.
+func (s *Service) note(call *flightruntime.Call, p permit) bool {
+	s.permitted.mu.Lock()
+	defer s.permitted.mu.Unlock()
+	if !s.stillPermitted(p) {
+		return false
+	}
+	if s.permitted.calls == nil {
+		s.permitted.calls = map[*flightruntime.Call]permit{}
+	}
+	s.permitted.calls[call] = p
+	return true
 }

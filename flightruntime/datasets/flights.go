@@ -96,8 +96,26 @@ type infoMetadata struct {
 	RefreshedAt time.Time `json:"refreshedAt"`
 }
 
+// ofSnapshot is what all answers about a snapshot have in common.
+type ofSnapshot struct {
+	about    []byte // app_metadata of a FlightInfo
+	aboutErr error
+	whole    *scan.Plan // of all rows and columns
+	wholeErr error
+}
+
+func derive(s *catalog.Snapshot) *ofSnapshot {
+	return s.Derived(func(s *catalog.Snapshot) any {
+		var d ofSnapshot
+		d.about, d.aboutErr = json.Marshal(infoMetadata{Description: s.Description, Format: s.FormatName, RefreshedAt: s.ReadAt.UTC()})
+		d.whole, d.wholeErr = scan.Compile(scan.Query{Dataset: s.Name}, s.Layout.Schema)
+		return &d
+	}).(*ofSnapshot)
+}
+
 func aboutSnapshot(s *catalog.Snapshot) ([]byte, error) {
-	return json.Marshal(infoMetadata{Description: s.Description, Format: s.FormatName, RefreshedAt: s.ReadAt.UTC()})
+	d := derive(s)
+	return d.about, d.aboutErr
 }
 
 func (s *Service) flightInfo(ctx context.Context, r request, d *flightruntime.FlightDescriptor) (*flightruntime.FlightInfo, error) {

@@ -69,10 +69,14 @@ func (p permit) planned(ctx context.Context, query scan.Query, snapshot *catalog
 		return request{}, err
 	}
 	var plan *scan.Plan
-	if view == nil {
-		plan, err = scan.Compile(query, snapshot.Layout.Schema)
-	} else {
+	switch {
+	case view != nil:
 		plan, err = view.Compile(query)
+	case isWhole(query):
+		d := derive(snapshot)
+		plan, err = d.whole, d.wholeErr
+	default:
+		plan, err = scan.Compile(query, snapshot.Layout.Schema)
 	}
 	if err != nil {
 		return request{}, flightruntime.Errorf(flightruntime.KindInvalid, "dataset %s: %w", query.Dataset, err)
@@ -88,9 +92,10 @@ func describe(d *flightruntime.FlightDescriptor) string {
 }
 
 // whole is true if the answer is the dataset as it is.
-func (r request) whole() bool {
-	return r.view == nil && r.query.Columns == nil && r.query.Filter == "" && r.query.Limit == nil
-}
+func (r request) whole() bool { return r.view == nil && isWhole(r.query) }
+
+// isWhole is true of a query for all that there is.
+func isWhole(q scan.Query) bool { return q.Columns == nil && q.Filter == "" && q.Limit == nil }
 
 // rows is how many the answer has; -1 if only reading tells.
 func (r request) rows() int64 {
