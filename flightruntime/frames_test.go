@@ -32,8 +32,12 @@ func TestACallIsAnsweredByItsFramesAlone(t *testing.T) {
 	for stream := uint32(1); stream < 9; stream += 2 {
 		block.Reset()
 		for _, field := range [][2]string{
-			{":method", "POST"}, {":scheme", "http"}, {":path", flightMethods + string(MethodGetFlightInfo)}, {":authority", "x"},
-			{"te", "trailers"}, {"content-type", "application/grpc"},
+			{":method", "POST"},
+			{":scheme", "http"},
+			{":path", flightMethods + string(MethodGetFlightInfo)},
+			{":authority", "x"},
+			{"te", "trailers"},
+			{"content-type", "application/grpc"},
 		} {
 			if err := headers.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
 				t.Fatal(err)

@@ -85,9 +85,9 @@ type derived struct {
 	value any
 }
 
-// Derived is what make makes of the snapshot, once for all who ask. There is one such thing of each snapshot, so all are to ask with the same make.
-func (s *Snapshot) Derived(make func(*Snapshot) any) any {
-	s.derived.once.Do(func() { s.derived.value = make(s) })
+// Derived is what derive makes of the snapshot, once for all who ask. There is one such thing of each snapshot, so all are to ask with the same function.
+func (s *Snapshot) Derived(derive func(*Snapshot) any) any {
+	s.derived.once.Do(func() { s.derived.value = derive(s) })
 	return s.derived.value
 }
 
