@@ -14,14 +14,15 @@ import (
 // at each read, and the copy once.
 type joiner struct {
 	write   func(arrow.RecordBatch) error
-	able    bool // whether batches of this schema can be put together
+	target  int64 // bytes of a message
+	able    bool  // whether batches of this schema can be put together
 	waiting []arrow.RecordBatch
 	bytes   int64 // of those that wait
 }
 
-func newJoiner(schema *arrow.Schema, write func(arrow.RecordBatch) error) *joiner {
+func newJoiner(schema *arrow.Schema, target int64, write func(arrow.RecordBatch) error) *joiner {
 	able := !slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return !joinable(f.Type) })
-	return &joiner{write: write, able: able && schema.NumFields() > 0}
+	return &joiner{write: write, target: target, able: able && schema.NumFields() > 0}
 }
 
 // joinable is true of types of which arrow-go puts arrays together that are one behind the other; dictionaries, of which each array has its own, are none.
@@ -40,12 +41,12 @@ func joinable(dt arrow.DataType) bool {
 // add writes a batch, or keeps it for the next.
 func (j *joiner) add(batch arrow.RecordBatch) error {
 	size := wire.BatchBytes(batch)
-	if len(j.waiting) > 0 && j.bytes+size > wire.TargetMessageBytes {
+	if len(j.waiting) > 0 && j.bytes+size > j.target {
 		if err := j.flush(); err != nil {
 			return err
 		}
 	}
-	if !j.able || len(j.waiting) == 0 && size > wire.TargetMessageBytes/2 { // it would wait in vain
+	if !j.able || len(j.waiting) == 0 && size > j.target/2 { // it would wait in vain
 		return j.write(batch)
 	}
 	batch.Retain()

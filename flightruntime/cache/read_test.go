@@ -97,6 +97,16 @@ func TestSmallBatchesOfAUnitAreOneMessage(t *testing.T) {
 		})
 	}
 	schema := numbers("", 1).Schema
+	wide := func(rows, batches int) (*arrow.Schema, []arrow.RecordBatch) { // of 128 columns
+		one := numbered(rows)[0].Column(0)
+		fields, columns := make([]arrow.Field, 128), make([]arrow.Array, 128)
+		for i := range fields {
+			fields[i], columns[i] = arrow.Field{Name: fmt.Sprint(i), Type: one.DataType()}, one
+		}
+		s := arrow.NewSchema(fields, nil)
+		return s, slices.Repeat([]arrow.RecordBatch{array.NewRecordBatch(s, columns, int64(rows))}, batches)
+	}
+	wideSchema, wideBatches := wide(100, 45)
 	for _, c := range []struct {
 		name     string
 		src      Source
@@ -106,6 +116,7 @@ func TestSmallBatchesOfAUnitAreOneMessage(t *testing.T) {
 		{"a hundred kilobytes", joinedPart("100", schema, numbered(12_800)...), 12_800, 1},
 		{"a message and a row", joinedPart("131", schema, numbered(131_073)...), 131_073, 2},
 		{"4 MB", joinedPart("500", schema, numbered(500_000)...), 500_000, 4},
+		{"4.6 MB of many columns", joinedPart("wide", wideSchema, wideBatches...), 4_500, 2},
 		{"units of their own", part("units", schema, numbered(5_000)...), 5_000, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -141,6 +141,9 @@ func (w *Writer) Begin(schema *arrow.Schema) error {
 	return nil
 }
 
+// MessageBytes is about how many bytes the largest messages have that batches are cut to; 0 before Begin.
+func (w *Writer) MessageBytes() int64 { return w.target }
+
 // restart has the dictionaries sent anew with the next batch.
 func (w *Writer) restart() {
 	w.remembers = false
