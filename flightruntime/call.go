@@ -100,6 +100,13 @@ func (c *Call) Middleware(name string) ServerMiddleware {
 	return nil
 }
 
+// expectMiddleware makes room for so many.
+func (c *Call) expectMiddleware(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.middleware = slices.Grow(c.middleware, n)
+}
+
 func (c *Call) addMiddleware(name string, m ServerMiddleware) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

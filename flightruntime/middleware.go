@@ -62,6 +62,7 @@ type startedMiddleware struct {
 // start begins a call's middleware, up to the first that refuses it.
 func (s *startedMiddleware) start(call *Call, factories []NamedServerMiddleware) error {
 	s.started = make([]ServerMiddleware, 0, len(factories))
+	call.expectMiddleware(len(factories))
 	for _, f := range factories {
 		m, err := f.Factory.StartCall(s.ctx, call)
 		if err != nil {
