@@ -19,7 +19,7 @@ import (
 //	index     JSON: where the messages are, and their checksums
 //	trailer   the length of the index in 8 bytes and its CRC-32C in 4, little-endian, 4 zeros, the magic
 //
-// The magic names the version of all this: files of another one are not read.
+// The magic names the version of all this: files of another one are not read. It is another one, too, where batches were decoded wrongly before.
 const (
 	magic = "flight.cache/v1\n"
 	// bodyAlignment is that which Arrow recommends.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	flatbuffers "github.com/google/flatbuffers/go"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -23,11 +24,12 @@ type frame struct {
 const referMin = 4 << 10
 
 // send sends the frame. On a connection that can do so, those of a large message are written as they are, and freed when they have left.
-// Otherwise grpc-go copies them, and forgets those of a call whose connection has broken: what has to be freed is copied here in time, unless
-// it has an Owner, who finds out.
+// Otherwise grpc-go copies them, at some time: it forgets those of a call whose connection has broken, and ends the process where mapped memory cannot
+// be read any more. So what has to be freed is copied here, by the caller, who can tell. Streams that are not gRPC's keep an Owner instead.
 func (f *frame) send(stream MessageSender, c *conn.Conn) error {
+	_, grpcs := stream.(grpc.ServerStream)
 	switch {
-	case f.size < referMin, c == nil && !f.lent:
+	case f.size < referMin, c == nil && (grpcs || !f.lent):
 		f.own()
 	case c != nil:
 		kept := f.buffers

@@ -2,11 +2,13 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
@@ -77,6 +79,40 @@ func TestWhatIsUnderWayKeepsItsOwner(t *testing.T) {
 				t.Errorf("%d retain the owner of what was not sent, for %v", owner.retained, err)
 			}
 			_ = w.Close() // arrow-go remembers the error
+		})
+	}
+}
+
+// ordinary is gRPC's stream on a connection that takes nothing by reference.
+type ordinary struct {
+	grpc.ServerStream
+	kept
+}
+
+func (*ordinary) Context() context.Context { return context.Background() }
+func (o *ordinary) SendMsg(m any) error    { return o.kept.SendMsg(m) }
+
+func TestAnOrdinaryConnectionGetsCopiesOfWhatHasAnOwner(t *testing.T) {
+	schema, batch, encoded := owned(t)
+	for name, chunk := range map[string]Chunk{"a batch": {Batch: batch}, "a message": {Encoded: encoded}} {
+		t.Run(name, func(t *testing.T) {
+			var stream ordinary
+			w, err := NewWriter(&stream, schema, noLimit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var owner counting
+			chunk.Owner = &owner
+			if err := w.WriteChunk(chunk); err != nil {
+				t.Fatal(err)
+			}
+			if owner.retained != 0 {
+				t.Error("gRPC holds memory of the owner's, which it reads at some time")
+			}
+			if sent := stream.buffers[1].Materialize(); !bytes.Equal(sent, encoded.Data) {
+				t.Errorf("%d bytes were sent that are not the message's %d", len(sent), len(encoded.Data))
+			}
+			_ = w.Close()
 		})
 	}
 }
