@@ -132,6 +132,9 @@ func (c *Cache) Fit(getenv func(string) string) {
 	}
 }
 
+// besideCache is what a server needs at least of its container's memory for itself, if it is not to collect garbage all the time.
+func besideCache(limit int64) int64 { return min(64<<20, limit/4) }
+
 func renderCache(fs *v1alpha1.FlightServer, refs References) (c *Cache, errs field.ErrorList) {
 	at := field.NewPath("spec", "cache")
 	memory, disk := MemoryCacheBytes(fs), DiskCacheBytes(fs)
@@ -141,9 +144,10 @@ func renderCache(fs *v1alpha1.FlightServer, refs References) (c *Cache, errs fie
 	c = &Cache{}
 	if memory > 0 {
 		c.Memory = &MemoryCache{SizeLimit: memory}
-		if limit := memoryLimit(fs); limit > 0 && memory >= limit {
+		if limit := memoryLimit(fs); limit > 0 && limit-memory < besideCache(limit) {
 			errs = append(errs, field.Invalid(at.Child("memory", "sizeLimit"), memory, fmt.Sprintf(
-				"what is kept in memory counts against the container's limit of %d bytes: raise spec.resources.limits.memory above it, with room for the server itself", limit)))
+				"what is kept in memory counts against the container's limit of %d bytes, of which the server itself needs %d: raise spec.resources.limits.memory, or lower this",
+				limit, besideCache(limit))))
 		}
 	}
 	if disk > 0 {

@@ -72,6 +72,7 @@ func TestRenderCache(t *testing.T) {
 		field string
 	}{
 		"more memory than the container has": {sized("4Gi", "1Gi", ""), "spec.cache.memory.sizeLimit"},
+		"all its memory but for a little":    {sized("4050Mi", "1Gi", ""), "spec.cache.memory.sizeLimit"},
 		"too little memory":                  {sized("1Ki", "1Gi", ""), "spec.cache.memory.sizeLimit"},
 		"too little disk":                    {sized("1Gi", "1Ki", ""), "spec.cache.disk.sizeLimit"},
 	} {
