@@ -50,6 +50,7 @@ type Part struct {
 	Units []Unit
 
 	inferred inferred
+	id       *fileID // of a Parquet file
 }
 
 // Unit is a piece of an object. A layout holds one for every row group of every file, so it is kept small: statistics stay in the file,

@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
@@ -24,59 +25,47 @@ import (
 type parquetFormat struct{}
 
 func (parquetFormat) Inspect(ctx context.Context, objects []source.Object, before *Layout) (*Layout, error) {
-	return inspectEach(ctx, objects, before, func(o source.Object, r source.Reader) (part Part, _ *arrow.Schema, err error) {
-		q := newQuota(nil, o.Size())
-		f, err := openParquet(o, r, parquetProperties(o, q), q)
+	return inspectEach(ctx, objects, before, func(o source.Object, r source.Reader) (Part, *arrow.Schema, error) {
+		f, err := readParquetFooter(o, r)
 		if err != nil {
-			return part, nil, err
+			return Part{}, nil, err
 		}
-		part.Object = o
-		if part.Units, err = groupUnits(o, f.ParquetReader()); err != nil {
-			return part, nil, err
-		}
-		if part.Rows, err = rowsOf(part.Units); err != nil {
-			return part, nil, err
-		}
-		schema, err := schemaOf(f)
-		return part, schema, err
+		return Part{Object: o, Rows: f.rows, Units: f.units, id: new(fileID)}, f.schema, nil
 	})
 }
 
 func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
 	return batches(ctx, layout, part, opts, func(req *request, r source.Reader) (*parquetReader, error) {
 		o := req.part.Object
+		f, err := req.part.footerOf(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := fits(layout.Schema, o, f.schema); err != nil {
+			return nil, err
+		}
+		groups, err := f.groupsOf(req)
+		if err != nil {
+			return nil, err
+		}
 		// Pages are returned to a pool that frees them when the garbage collector runs, which no allocator of a caller should wait for.
 		pages := newQuota(memory.DefaultAllocator, o.Size())
 		arrays := pages
 		if opts.Allocator != nil {
 			arrays = pages.SharedWith(opts.Allocator)
 		}
-		props := parquetProperties(o, pages)
-		f, err := openParquet(o, r, props, arrays)
-		if err != nil {
-			return nil, err
-		}
-		schema, err := schemaOf(f)
-		if err != nil {
-			return nil, err
-		}
-		if err := fits(layout.Schema, o, schema); err != nil {
-			return nil, err
-		}
-		groups, err := groupsOf(o, f.ParquetReader(), req)
-		if err != nil {
-			return nil, err
-		}
-		readDurationsAsIntegers(f.Manifest.Fields)
 		p := &parquetReader{
-			request: req, file: f, quota: pages, arrays: arrays, groups: groups,
+			request: req, footer: f, quota: pages, arrays: arrays, groups: groups,
 			leaves: make(map[int]bool), alone: opts.Allocator != nil,
 		}
 		for _, c := range req.columns {
-			addLeaves(p.leaves, &f.Manifest.Fields[c])
+			addLeaves(p.leaves, &f.fields[c])
 		}
 		p.pace = newPace(opts.maxRows(), len(p.leaves))
-		props.BufferSize = min(parquetReadAhead, max(leastReadAhead, parquetBuffers/max(1, int64(len(p.leaves)))))
+		if p.file, err = f.over(o, r, parquetProperties(o, pages, len(p.leaves))); err != nil {
+			return nil, err
+		}
+		p.pqarrow = sync.OnceValues(func() (*pqarrow.FileReader, error) { return readPqarrow(p.file, arrays) })
 		return p, nil
 	})
 }
@@ -90,40 +79,14 @@ const (
 	leastReadAhead = 16 << 10
 )
 
-// parquetProperties are how pages are read, into memory of a quota.
-func parquetProperties(o source.Object, pages *ipcguard.Quota) *parquet.ReaderProperties {
+// parquetProperties are how pages of so many columns are read, into memory of a quota.
+func parquetProperties(o source.Object, pages *ipcguard.Quota, columns int) *parquet.ReaderProperties {
 	props := parquet.NewReaderProperties(pages)
 	props.BufferedStreamEnabled = true // a column is streamed, not read whole
-	props.BufferSize = parquetReadAhead
+	props.BufferSize = min(parquetReadAhead, max(leastReadAhead, parquetBuffers/max(1, int64(columns))))
 	props.MaxCompressedPageSize = o.Size()
 	props.MaxUncompressedPageSize = pages.Limit()
 	return props
-}
-
-// openParquet opens a Parquet file after checking all that its footer says of where things are.
-func openParquet(o source.Object, r io.ReaderAt, props *parquet.ReaderProperties, arrays *ipcguard.Quota) (*pqarrow.FileReader, error) {
-	if err := checkParquetMagic(o, r); err != nil {
-		return nil, err
-	}
-	f, err := file.NewParquetReader(section(o, r), file.WithReadProps(props))
-	if err != nil {
-		return nil, fmt.Errorf("its Parquet footer cannot be read, the file is damaged: %w", undecodable(err))
-	}
-	if f.MetaData().IsSetEncryptionAlgorithm() {
-		return nil, errEncrypted
-	}
-	if err := checkChunks(f, o.Size()); err != nil {
-		return nil, err
-	}
-	if err := checkStoredSchema(f.MetaData().KeyValueMetadata()); err != nil {
-		return nil, err
-	}
-	// Columns are decoded one after the other in this goroutine: a panic in another could not be recovered.
-	reader, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{Parallel: false}, arrays)
-	if err != nil {
-		return nil, fmt.Errorf("its schema has no counterpart in Arrow: %w", undecodable(err))
-	}
-	return reader, nil
 }
 
 var errEncrypted = errors.New("it is an encrypted Parquet file, which cannot be served: write it without encryption")
@@ -161,8 +124,7 @@ func checkParquetMagic(o source.Object, r io.ReaderAt) error {
 var errTruncatedParquet = errors.New("it begins as a Parquet file but has no footer: it is cut, or still being written; write to another name and rename it when done")
 
 // checkChunks makes sure that every column chunk lies inside the file, so that what follows reads no nonsense.
-func checkChunks(f *file.Reader, size int64) error {
-	meta := f.MetaData()
+func checkChunks(meta *metadata.FileMetaData, size int64) error {
 	for g, group := range meta.GetRowGroups() {
 		if n := len(group.GetColumns()); n != meta.Schema.NumColumns() {
 			return fmt.Errorf("row group %d has %d columns, the schema has %d: the file is damaged", g, n, meta.Schema.NumColumns())

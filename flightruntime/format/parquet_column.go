@@ -26,16 +26,16 @@ type parquetColumn struct {
 // open begins to read a field of the current row group, given its place in the request.
 func (p *parquetReader) open(ctx context.Context, place int) (*parquetColumn, error) {
 	c := &parquetColumn{reader: p, field: p.request.columns[place], as: p.schema.Field(place).Type}
-	field := &p.file.Manifest.Fields[c.field]
-	f := p.file.ParquetReader()
+	field := &p.footer.fields[c.field]
 	if field.IsLeaf() {
-		values := flatValuesOf(f.MetaData().Schema.Column(field.ColIndex), field.Field.Type, p.arrays)
+		column := p.footer.meta.Schema.Column(field.ColIndex)
+		values := flatValuesOf(column, field.Field.Type, p.arrays)
 		if values != nil {
-			pages, err := f.RowGroup(p.group).GetColumnPageReader(field.ColIndex)
+			pages, err := p.file.RowGroup(p.group).GetColumnPageReader(field.ColIndex)
 			if err != nil {
 				return nil, err
 			}
-			c.flat = &flatColumn{pages: pages, mem: p.arrays, nullable: f.MetaData().Schema.Column(field.ColIndex).MaxDefinitionLevel() > 0, values: values}
+			c.flat = &flatColumn{pages: pages, mem: p.arrays, nullable: column.MaxDefinitionLevel() > 0, values: values}
 			return c, nil
 		}
 	}
@@ -46,7 +46,11 @@ func (p *parquetReader) open(ctx context.Context, place int) (*parquetColumn, er
 }
 
 func (c *parquetColumn) openPqarrow(ctx context.Context) (err error) {
-	c.pqarrow, err = c.reader.file.GetFieldReader(ctx, c.field, c.reader.leaves, []int{c.reader.group})
+	reader, err := c.reader.pqarrow()
+	if err != nil {
+		return err
+	}
+	c.pqarrow, err = reader.GetFieldReader(ctx, c.field, c.reader.leaves, []int{c.reader.group})
 	return err
 }
 

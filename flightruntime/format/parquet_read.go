@@ -16,11 +16,14 @@ import (
 // parquetReader decodes row groups, a batch of rows of all columns at a time, and column after column.
 type parquetReader struct {
 	*request
-	file   *pqarrow.FileReader
-	leaves map[int]bool    // of the columns that are wanted
-	quota  *ipcguard.Quota // of pages and arrays together
-	arrays *ipcguard.Quota // allocator of arrays
-	pace   *pace
+	footer *footer
+	file   *file.Reader
+	// pqarrow reads the columns that no code of ours does.
+	pqarrow func() (*pqarrow.FileReader, error)
+	leaves  map[int]bool    // of the columns that are wanted
+	quota   *ipcguard.Quota // of pages and arrays together
+	arrays  *ipcguard.Quota // allocator of arrays
+	pace    *pace
 
 	groups  []int            // row groups still to come
 	group   int              // the current row group
@@ -31,6 +34,16 @@ type parquetReader struct {
 }
 
 var _ pruner = (*parquetReader)(nil)
+
+// readPqarrow has pqarrow read a file. Columns are decoded one after the other in the goroutine that asks: a panic in another could not be recovered.
+func readPqarrow(f *file.Reader, arrays *ipcguard.Quota) (*pqarrow.FileReader, error) {
+	reader, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{Parallel: false}, arrays)
+	if err != nil {
+		return nil, undecodable(err)
+	}
+	readDurationsAsIntegers(reader.Manifest.Fields)
+	return reader, nil
+}
 
 // addLeaves adds the indices of Parquet's own columns that make up a field.
 func addLeaves(leaves map[int]bool, f *pqarrow.SchemaField) {
@@ -43,10 +56,9 @@ func addLeaves(leaves map[int]bool, f *pqarrow.SchemaField) {
 }
 
 func (p *parquetReader) prune(keep func(Statistics) bool) (rows int64) {
-	f := p.file.ParquetReader()
 	var kept []int
 	for _, g := range p.groups {
-		s := &groupStatistics{schema: p.layout.Schema, fields: p.file.Manifest.Fields, file: f, group: g}
+		s := &groupStatistics{footer: p.footer, schema: p.layout.Schema, group: g}
 		if keep(s) {
 			kept = append(kept, g)
 		} else {
@@ -91,14 +103,13 @@ func (p *parquetReader) nextGroup(ctx context.Context) error {
 	if len(p.groups) == 0 {
 		return io.EOF
 	}
-	f := p.file.ParquetReader()
 	p.group, p.groups = p.groups[0], p.groups[1:]
-	p.left = groupRows(f, p.group)
+	p.left = p.footer.groupRows(p.group)
 	if p.left == 0 {
 		return nil
 	}
 	p.pace.enter(p.left, p.size(p.group))
-	if err := tryColumns(f, p.group, p.leaves); err != nil {
+	if err := tryColumns(p.file, p.group, p.leaves); err != nil {
 		return err
 	}
 	for place := range p.request.columns {
@@ -116,7 +127,7 @@ func (p *parquetReader) nextGroup(ctx context.Context) error {
 
 // size is what the columns that are wanted say they take in a row group, uncompressed.
 func (p *parquetReader) size(group int) (size int64) {
-	columns := p.file.ParquetReader().MetaData().GetRowGroups()[group].GetColumns()
+	columns := p.footer.meta.GetRowGroups()[group].GetColumns()
 	for c := range p.leaves {
 		n := max(0, columns[c].GetMetaData().GetTotalUncompressedSize())
 		size += min(n, math.MaxInt64-size)

@@ -14,13 +14,13 @@ import (
 )
 
 // schemaOf is a Parquet file's Arrow schema, as pyarrow has it.
-func schemaOf(f *pqarrow.FileReader) (*arrow.Schema, error) {
-	schema, err := f.Schema()
+func schemaOf(meta *metadata.FileMetaData, manifest *pqarrow.SchemaManifest) (*arrow.Schema, error) {
+	schema, err := pqarrow.FromParquet(meta.Schema, &pqarrow.ArrowReadProperties{}, meta.KeyValueMetadata())
 	if err != nil {
 		return nil, undecodable(err)
 	}
 	fields := withoutUnsetIDs(schema.Fields())
-	if stored := f.Manifest.OriginSchema; stored != nil && stored.NumFields() == len(fields) {
+	if stored := manifest.OriginSchema; stored != nil && stored.NumFields() == len(fields) {
 		for i := range fields {
 			fields[i] = restoredField(fields[i], stored.Field(i))
 		}

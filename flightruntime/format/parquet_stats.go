@@ -11,20 +11,18 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/arrow/scalar"
 	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	pqschema "github.com/apache/arrow-go/v18/parquet/schema"
 )
 
 // groupStatistics are what a Parquet file's footer tells of a row group.
 type groupStatistics struct {
-	schema *arrow.Schema
-	fields []pqarrow.SchemaField // of the file, one for each of the schema's
-	file   *file.Reader
+	*footer
+
+	schema *arrow.Schema // of the layout
 	group  int
 }
 
-func (g *groupStatistics) Rows() int64 { return groupRows(g.file, g.group) }
+func (g *groupStatistics) Rows() int64 { return g.groupRows(g.group) }
 
 // Column tells of a field that is not nested. The rules are those of parquet.thrift: bounds count only where the file says that the order is
 // that of the type; those that older files have in the fields min and max, only where that order was never in doubt, for signed numbers.
@@ -33,8 +31,8 @@ func (g *groupStatistics) Column(field int) (ColumnStatistics, bool) {
 		return ColumnStatistics{}, false
 	}
 	c := g.fields[field].ColIndex
-	descr := g.file.MetaData().Schema.Column(c)
-	meta := g.file.MetaData().GetRowGroups()[g.group].GetColumns()[c].GetMetaData()
+	descr := g.meta.Schema.Column(c)
+	meta := g.meta.GetRowGroups()[g.group].GetColumns()[c].GetMetaData()
 	known := ColumnStatistics{Nulls: -1}
 	if descr.MaxDefinitionLevel() == 0 {
 		known.Nulls = 0
@@ -50,7 +48,7 @@ func (g *groupStatistics) Column(field int) (ColumnStatistics, bool) {
 	if d, ok := t.(*arrow.DictionaryType); ok {
 		t = d.ValueType
 	}
-	orders := g.file.MetaData().GetColumnOrders()
+	orders := g.meta.GetColumnOrders()
 	switch {
 	case c < len(orders) && orders[c].IsSetTYPE_ORDER() && (s.IsSetMinValue() || s.IsSetMaxValue()):
 		known.Min, known.Max = bound(s.MinValue, descr, t), bound(s.MaxValue, descr, t)

@@ -4,75 +4,58 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/apache/arrow-go/v18/parquet/file"
-
 	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
-// groupUnits are the row groups of a Parquet file.
-func groupUnits(o source.Object, f *file.Reader) ([]Unit, error) {
-	firsts, bytes := unitGroups(o, f)
-	units := make([]Unit, len(firsts))
-	for i := range units {
-		from, to := group(firsts, i, len(bytes))
-		for g := from; g < to; g++ {
-			var err error
-			if units[i].Rows, err = addRows(units[i].Rows, groupRows(f, g)); err != nil {
-				return nil, err
-			}
-			units[i].Bytes += bytes[g]
-		}
-	}
-	return units, nil
-}
-
-// unitGroups has each row group a unit of its own, as long as there are not very many.
-func unitGroups(o source.Object, f *file.Reader) (firsts []int, bytes []int64) {
-	bytes = make([]int64, f.NumRowGroups())
-	for g, group := range f.MetaData().GetRowGroups() {
+// divide makes units of the row groups: of each one, as long as there are not very many. Rows are counted by row groups, for these are what is read.
+func (f *footer) divide(o source.Object) (err error) {
+	bytes := make([]int64, f.meta.NumRowGroups())
+	for g, group := range f.meta.GetRowGroups() {
 		for _, c := range group.GetColumns() {
 			if bytes[g] += c.GetMetaData().GetTotalCompressedSize(); bytes[g] > o.Size() {
 				bytes[g] = o.Size() // row groups that share their pages
 			}
 		}
 	}
-	if len(bytes) <= mostUnits {
-		return upTo(len(bytes)), bytes
+	f.firsts = upTo(len(bytes))
+	if len(bytes) > mostUnits {
+		f.firsts = grouped(bytes, 1)
 	}
-	return grouped(bytes, 1), bytes
-}
-
-func groupRows(f *file.Reader, g int) int64 { return f.MetaData().GetRowGroups()[g].GetNumRows() }
-
-// rowsOf counts rows by row groups, for these are what is read.
-func rowsOf(units []Unit) (rows int64, err error) {
-	for _, u := range units {
-		if rows, err = addRows(rows, u.Rows); err != nil {
-			return 0, err
+	f.units = make([]Unit, len(f.firsts))
+	for i := range f.units {
+		u := &f.units[i]
+		from, to := f.groups(i)
+		for g := from; g < to; g++ {
+			if u.Rows, err = addRows(u.Rows, f.groupRows(g)); err != nil {
+				return err
+			}
+			u.Bytes += bytes[g]
+		}
+		if f.rows, err = addRows(f.rows, u.Rows); err != nil {
+			return err
 		}
 	}
-	return rows, nil
+	return nil
 }
 
+// groups are the row groups of a unit.
+func (f *footer) groups(unit int) (from, to int) { return group(f.firsts, unit, f.meta.NumRowGroups()) }
+
 // groupsOf are the row groups that a request asks for, of those that the file has.
-func groupsOf(o source.Object, f *file.Reader, req *request) ([]int, error) {
-	firsts, bytes := unitGroups(o, f)
-	now, err := groupUnits(o, f)
-	if err != nil {
-		return nil, err
+func (f *footer) groupsOf(req *request) ([]int, error) {
+	o := req.part.Object
+	if f.rows != req.part.Rows {
+		return nil, changed(o, fmt.Errorf("it has %d rows, it had %d", f.rows, req.part.Rows))
 	}
-	if rows, err := rowsOf(now); err != nil || rows != req.part.Rows {
-		return nil, changed(o, fmt.Errorf("it has %d rows, it had %d", rows, req.part.Rows))
-	}
-	if len(now) != len(req.part.Units) {
+	if len(f.units) != len(req.part.Units) {
 		return nil, changed(o, errors.New("it has other row groups"))
 	}
 	var wanted []int
 	for _, u := range req.units {
-		if now[u] != req.part.Units[u] {
-			return nil, changed(o, fmt.Errorf("row group %d is another", firsts[u]))
+		from, to := f.groups(u)
+		if f.units[u] != req.part.Units[u] {
+			return nil, changed(o, fmt.Errorf("row group %d is another", from))
 		}
-		from, to := group(firsts, u, len(bytes))
 		for g := from; g < to; g++ {
 			wanted = append(wanted, g)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -196,6 +197,52 @@ func TestOnlyWhatIsWantedIsReadFromStorage(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A footer is read by the first call, and by those after only if the file is another version.
+func TestParquetFooterIsKept(t *testing.T) {
+	list, counters := counted(objects("x", binaryFormats(t)[format.Parquet]))
+	layout := inspect(t, format.Parquet, list)
+	read := func() bool {
+		counters[0].bytes.Store(0)
+		if rows := sumOf(rowsRead(t, format.Parquet, layout, format.ReadOptions{Columns: []int{}})); rows != 40_000 {
+			t.Errorf("%d rows", rows)
+		}
+		return counters[0].bytes.Load() > 0
+	}
+	first, second := read(), read()
+	layout.Parts[0].Object = version{layout.Parts[0].Object}
+	if other := read(); !first || second || !other {
+		t.Errorf("the footer is read: first %t, then %t, of another version %t", first, second, other)
+	}
+}
+
+// Reads at the same time share what is kept of a file.
+func TestParquetReadsAtTheSameTime(t *testing.T) {
+	data := wideFile(t, 4, 3_000)
+	layout := inspect(t, format.Parquet, objects("parquet", data))
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			var rows int64
+			for batch, err := range lookup(t, format.Parquet).Read(t.Context(), layout, 0, format.ReadOptions{Keep: func(s format.Statistics) bool {
+				for field := range layout.Schema.NumFields() {
+					_, _ = s.Column(field)
+				}
+				return true
+			}}) {
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				rows += batch.NumRows()
+			}
+			if rows != 3_000 {
+				t.Errorf("%d rows", rows)
+			}
+		})
+	}
+	readers.Wait()
 }
 
 func TestProjectionKeepsSchemaMetadata(t *testing.T) {
