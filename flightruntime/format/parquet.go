@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
@@ -48,25 +49,32 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		if err != nil {
 			return nil, err
 		}
-		// Pages are returned to a pool that frees them when the garbage collector runs, which no allocator of a caller should wait for.
-		pages := newQuota(memory.DefaultAllocator, o.Size())
-		arrays := pages
+		quota := newQuota(memory.DefaultAllocator, o.Size())
+		arrays := quota
 		if opts.Allocator != nil {
-			arrays = pages.SharedWith(opts.Allocator)
+			arrays = quota.SharedWith(opts.Allocator)
 		}
 		p := &parquetReader{
-			request: req, footer: f, quota: pages, arrays: arrays, groups: groups,
+			request: req, footer: f, quota: quota, arrays: arrays, groups: groups,
 			leaves: make(map[int]bool), alone: opts.Allocator != nil,
 		}
 		for _, c := range req.columns {
 			addLeaves(p.leaves, &f.fields[c])
 		}
 		p.pace = newPace(opts.maxRows(), len(p.leaves))
-		if p.file, err = f.over(o, r, parquetProperties(o, pages, len(p.leaves))); err != nil {
-			return nil, err
+		open := func(pages *ipcguard.Quota) (*file.Reader, error) {
+			return file.NewParquetReader(section(o, r), file.WithMetadata(f.meta), file.WithReadProps(parquetProperties(o, pages, len(p.leaves))))
 		}
-		p.pqarrow = sync.OnceValues(func() (*pqarrow.FileReader, error) { return readPqarrow(p.file, arrays) })
-		return p, nil
+		p.pqarrow = sync.OnceValues(func() (*pqarrow.FileReader, error) {
+			// Its pages are returned to a pool that frees them when the garbage collector runs, which no allocator of a caller should wait for.
+			file, err := open(quota)
+			if err != nil {
+				return nil, undecodable(err)
+			}
+			return readPqarrow(file, arrays)
+		})
+		p.file, err = open(quota.SharedWith(pageMemory{}))
+		return p, err
 	})
 }
 

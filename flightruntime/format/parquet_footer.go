@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -59,11 +58,6 @@ func readParquetFooter(o source.Object, r io.ReaderAt) (*footer, error) {
 		return nil, err
 	}
 	return found, nil
-}
-
-// over reads pages of a file that has this footer.
-func (f *footer) over(o source.Object, r io.ReaderAt, props *parquet.ReaderProperties) (*file.Reader, error) {
-	return file.NewParquetReader(section(o, r), file.WithMetadata(f.meta), file.WithReadProps(props))
 }
 
 // groupRows are those of a row group.

@@ -15,7 +15,7 @@ import (
 // for one stream. Of many streams, hardly one gets any, and none waits for one.
 var helpers = semaphore.NewWeighted(int64(max(0, runtime.GOMAXPROCS(0)-1)))
 
-// helpedFrom bytes of the last batch on, the next one is worth being divided.
+// helpedFrom bytes of the last batch on, or of a row group, what comes next is worth being divided.
 const helpedFrom = 256 << 10
 
 // decodeColumns makes an array of each column's next rows, with the help of other goroutines where there is much to do, which end before it does.

@@ -29,7 +29,7 @@ type parquetReader struct {
 	group   int              // the current row group
 	left    int64            // rows of it that are still to come
 	columns []*parquetColumn // of it
-	taken   int64            // bytes of the last batch in memory
+	taken   int64            // bytes of the last batch in memory, or of the row group before its first
 	alone   bool             // no other goroutine may help: the allocator is the caller's
 }
 
@@ -108,7 +108,10 @@ func (p *parquetReader) nextGroup(ctx context.Context) error {
 	if p.left == 0 {
 		return nil
 	}
-	p.pace.enter(p.left, p.size(p.group))
+	size := p.size(p.group)
+	p.pace.enter(p.left, size)
+	// The first batch has few rows, but takes the first pages of all columns to be decompressed: that is most of the work in a small row group.
+	p.taken = max(p.taken, size)
 	if err := tryColumns(p.file, p.group, p.leaves); err != nil {
 		return err
 	}
