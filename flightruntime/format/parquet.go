@@ -50,12 +50,13 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 			return nil, err
 		}
 		quota := newQuota(memory.DefaultAllocator, o.Size())
-		arrays := quota
+		arrays, flat := quota, quota.SharedWith(unclearedMemory{})
 		if opts.Allocator != nil {
 			arrays = quota.SharedWith(opts.Allocator)
+			flat = arrays
 		}
 		p := &parquetReader{
-			request: req, footer: f, quota: quota, arrays: arrays, groups: groups,
+			request: req, footer: f, quota: quota, arrays: arrays, flat: flat, groups: groups,
 			leaves: make(map[int]bool), alone: opts.Allocator != nil,
 		}
 		for _, c := range req.columns {
@@ -79,9 +80,9 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 }
 
 const (
-	// parquetReadAhead is what is read of each column at a time, for few reads.
-	parquetReadAhead = 256 << 10
-	// parquetBuffers bounds what is read ahead of all columns together: beyond 256 columns, each gets less.
+	// parquetReadAhead is what is read of each column at a time. What a page has beyond it goes straight to where it is decompressed from.
+	parquetReadAhead = 64 << 10
+	// parquetBuffers bounds what is read ahead of all columns together: beyond 1,024 columns, each gets less.
 	parquetBuffers = 64 << 20
 	// leastReadAhead is enough for the header of a page, and for most pages of a table of so many columns.
 	leastReadAhead = 16 << 10

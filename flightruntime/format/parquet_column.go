@@ -29,13 +29,13 @@ func (p *parquetReader) open(ctx context.Context, place int) (*parquetColumn, er
 	field := &p.footer.fields[c.field]
 	if field.IsLeaf() {
 		column := p.footer.meta.Schema.Column(field.ColIndex)
-		values := flatValuesOf(column, field.Field.Type, p.arrays)
+		values := flatValuesOf(column, field.Field.Type, p.flat)
 		if values != nil {
 			pages, err := p.file.RowGroup(p.group).GetColumnPageReader(field.ColIndex)
 			if err != nil {
 				return nil, err
 			}
-			c.flat = &flatColumn{pages: pages, mem: p.arrays, nullable: column.MaxDefinitionLevel() > 0, values: values}
+			c.flat = &flatColumn{pages: pages, mem: p.flat, nullable: column.MaxDefinitionLevel() > 0, values: values}
 			return c, nil
 		}
 	}

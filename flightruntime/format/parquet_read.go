@@ -23,6 +23,7 @@ type parquetReader struct {
 	leaves  map[int]bool    // of the columns that are wanted
 	quota   *ipcguard.Quota // of pages and arrays together
 	arrays  *ipcguard.Quota // allocator of arrays
+	flat    *ipcguard.Quota // allocator of arrays of flat columns, every byte of which is written
 	pace    *pace
 
 	groups  []int            // row groups still to come
