@@ -26,7 +26,7 @@ const maxHeld = 4096
 // the dataset, the files are held from the beginning, so that the sequence does not end when they are. What a cache holds is read from
 // there, and its source is not opened: a chunk then has an Owner, or, in place of its batch, a message that is encoded already if
 // encoded, the most bytes that such a one may have, is not 0. Of the rest, what follows the first batches is decoded ahead of whoever iterates,
-// in a goroutine where opts.Keep is called, too.
+// in a goroutine where opts.Keep and opts.Want are called, too.
 func (s *Snapshot) ReadSelected(ctx context.Context, selected []Selection, encoded int, opts format.ReadOptions) iter.Seq2[wire.Chunk, error] {
 	return func(yield func(wire.Chunk, error) bool) {
 		cached := s.acquire(selected)

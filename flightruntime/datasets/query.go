@@ -133,6 +133,7 @@ func (r request) read(ctx context.Context, selected []catalog.Selection, encoded
 			Columns: r.plan.Columns(),
 			Keep:    func(st format.Statistics) bool { return r.plan.MayMatch(st) },
 		}
+		opts.By, opts.Want = r.plan.Early()
 		for chunk, err := range r.snapshot.ReadSelected(ctx, selected, 0, opts) {
 			if err == nil {
 				chunk.Batch, err = run.Apply(ctx, chunk.Batch)

@@ -113,6 +113,12 @@ type ReadOptions struct {
 	// Keep, if set, is asked before anything of a unit is read, and says whether it is wanted. Where a Parquet file has so many row groups
 	// that a unit holds several, each of them is asked about. It is called in the goroutine of the reading.
 	Keep func(Statistics) bool
+	// Want, if set, is asked of batches that have the columns By alone, and says whether any row is wanted. If not, Parquet's whole batch is left
+	// out, and as long as that goes on, the other columns are not read before they are wanted again. Other formats do not ask. It is called
+	// in the goroutine of the reading.
+	Want func(ctx context.Context, batch arrow.RecordBatch) bool
+	// By are ascending indices of the layout's fields, all of them among Columns.
+	By []int
 }
 
 // Statistics are what is known of the rows of a unit without reading them.

@@ -10,6 +10,7 @@ type pace struct {
 	best  int64 // bytes of a batch in memory
 	group int64 // rows in a batch of the current row group
 	next  int64 // rows in the next batch, going by what the last one took
+	last  int64 // rows that would make a batch, going by that
 }
 
 const (
@@ -39,7 +40,13 @@ func (p *pace) enter(rows, bytes int64) { p.group = p.fit(rows, bytes) }
 func (p *pace) rows(left int64) int64 { return min(p.next, p.group, left) }
 
 // took notes what a batch took in memory.
-func (p *pace) took(rows, bytes int64) { p.next = min(p.fit(rows, bytes), fastest*rows) }
+func (p *pace) took(rows, bytes int64) {
+	p.last = p.fit(rows, bytes)
+	p.passed(rows)
+}
+
+// passed notes that so many rows were passed over, and took nothing.
+func (p *pace) passed(rows int64) { p.next = min(p.last, fastest*rows) }
 
 // fit is the number of rows, up to most, that make a batch if rows take so many bytes. One row always does.
 func (p *pace) fit(rows, bytes int64) int64 {

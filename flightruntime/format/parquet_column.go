@@ -4,45 +4,61 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
-// parquetColumn decodes a column of a row group: by itself where that is simple, or else by pqarrow.
+// parquetColumn decodes a column of a row group: by itself where that is simple, or else by pqarrow. It reads nothing of the column before the
+// first rows are asked for.
 type parquetColumn struct {
 	reader *parquetReader
 	field  int // of the file's schema
 	as     arrow.DataType
+	// canWait says that rows can be passed over without being decoded to arrays.
+	canWait bool
 
-	flat    *flatColumn           // nil if pqarrow reads the column
-	pqarrow *pqarrow.ColumnReader // nil if it does not
-	done    int64                 // rows that were given out
+	values  flatValues            // nil if pqarrow reads the column
+	flat    *flatColumn           // nil if pqarrow reads the column, or before it is opened
+	pqarrow *pqarrow.ColumnReader // nil if it does not, or before it is opened
+	done    int64                 // rows that were given out, or passed over
+	behind  int64                 // rows after these that are to be passed over
 }
 
-// open begins to read a field of the current row group, given its place in the request.
-func (p *parquetReader) open(ctx context.Context, place int) (*parquetColumn, error) {
+// column is a field of the current row group, given its place in the request.
+func (p *parquetReader) column(place int) (*parquetColumn, error) {
 	c := &parquetColumn{reader: p, field: p.request.columns[place], as: p.schema.Field(place).Type}
 	field := &p.footer.fields[c.field]
-	if field.IsLeaf() {
-		column := p.footer.meta.Schema.Column(field.ColIndex)
-		values := flatValuesOf(column, field.Field.Type, p.flat)
-		if values != nil {
-			pages, err := p.file.RowGroup(p.group).GetColumnPageReader(field.ColIndex)
-			if err != nil {
-				return nil, err
-			}
-			c.flat = &flatColumn{pages: pages, mem: p.flat, nullable: column.MaxDefinitionLevel() > 0, values: values}
-			return c, nil
-		}
+	if !field.IsLeaf() {
+		return c, nil
 	}
-	if err := c.openPqarrow(ctx); err != nil {
+	c.values = flatValuesOf(p.footer.meta.Schema.Column(field.ColIndex), field.Field.Type, p.flat)
+	chunk, err := p.footer.meta.RowGroup(p.group).ColumnChunk(field.ColIndex)
+	if err != nil {
 		return nil, err
 	}
+	// pqarrow would have to decode rows in order to pass over them.
+	c.canWait = c.values != nil && !slices.ContainsFunc(chunk.Encodings(), func(e parquet.Encoding) bool { return !slices.Contains(flatEncodings, e) })
 	return c, nil
+}
+
+// open begins to read the column.
+func (c *parquetColumn) open(ctx context.Context) error {
+	if c.values == nil {
+		return c.openPqarrow(ctx)
+	}
+	p, leaf := c.reader, c.reader.footer.fields[c.field].ColIndex
+	pages, err := p.file.RowGroup(p.group).GetColumnPageReader(leaf)
+	if err != nil {
+		return err
+	}
+	c.flat = &flatColumn{pages: pages, mem: p.flat, nullable: p.footer.meta.Schema.Column(leaf).MaxDefinitionLevel() > 0, values: c.values}
+	return nil
 }
 
 func (c *parquetColumn) openPqarrow(ctx context.Context) (err error) {
@@ -74,8 +90,13 @@ func (c *parquetColumn) next(ctx context.Context, rows int64) (arrow.Array, erro
 }
 
 func (c *parquetColumn) decode(ctx context.Context, rows int64) (arrow.ArrayData, error) {
+	if c.flat == nil && c.pqarrow == nil {
+		if err := c.open(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if c.flat != nil {
-		data, err := c.flat.read(int(rows))
+		data, err := c.decodeFlat(ctx, rows)
 		if !errors.Is(err, errEncoding) {
 			return data, err
 		}
@@ -83,27 +104,44 @@ func (c *parquetColumn) decode(ctx context.Context, rows int64) (arrow.ArrayData
 			return nil, err
 		}
 	}
+	if err := c.passPqarrow(ctx, c.behind); err != nil {
+		return nil, err
+	}
+	c.done, c.behind = c.done+c.behind, 0
 	return c.readPqarrow(rows)
 }
 
-// change has pqarrow go on with the column. It decodes what was given out once more, for what it would skip it has to decode as well.
+func (c *parquetColumn) decodeFlat(ctx context.Context, rows int64) (arrow.ArrayData, error) {
+	if err := c.flat.pass(ctx, c.behind); err != nil {
+		return nil, err
+	}
+	c.done, c.behind = c.done+c.behind, 0
+	return c.flat.read(int(rows))
+}
+
+// change has pqarrow go on with the column.
 func (c *parquetColumn) change(ctx context.Context) error {
 	c.flat.close()
 	c.flat = nil
 	if err := c.openPqarrow(ctx); err != nil {
 		return err
 	}
-	for left := c.done; left > 0; {
+	return c.passPqarrow(ctx, c.done)
+}
+
+// passPqarrow has pqarrow pass over rows, for which it has to decode them.
+func (c *parquetColumn) passPqarrow(ctx context.Context, rows int64) error {
+	for rows > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(left, DefaultMaxRows)
+		n := min(rows, DefaultMaxRows)
 		data, err := c.readPqarrow(n)
 		if err != nil {
 			return err
 		}
 		data.Release()
-		left -= n
+		rows -= n
 	}
 	return nil
 }

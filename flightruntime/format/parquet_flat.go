@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 
@@ -39,6 +40,11 @@ const indexBatch = 1024
 // errEncoding: a page is in an encoding that flatColumn does not read.
 var errEncoding = errors.New("the page's encoding is another")
 
+// flatEncodings are those of pages that flatColumn reads, and of their levels.
+var flatEncodings = []parquet.Encoding{
+	parquet.Encodings.Plain, parquet.Encodings.PlainDict, parquet.Encodings.RLEDict, parquet.Encodings.RLE, parquet.Encodings.BitPacked,
+}
+
 // flatValues makes arrays of values that are not null. They come in order.
 type flatValues interface {
 	// learn takes the column's dictionary: n values in plain encoding.
@@ -47,6 +53,8 @@ type flatValues interface {
 	begin(rows int)
 	// plain decodes n values from the beginning of data, and returns what follows them.
 	plain(n int, data []byte) ([]byte, error)
+	// pass is what follows n values that data begins with.
+	pass(n int, data []byte) ([]byte, error)
 	// indexed takes values from the dictionary.
 	indexed(indices []uint32) error
 	// spread moves the last values to where they belong among rows, those of the bitmap's positions from and on: where it has a bit that is set.
@@ -132,6 +140,46 @@ func (c *flatColumn) decode(from, rows int) (present int, err error) {
 	}
 	return present, nil
 }
+
+// pass passes over rows, or over as many as there are.
+func (c *flatColumn) pass(ctx context.Context, rows int64) error {
+	for rows > 0 {
+		if c.left == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if more, err := c.nextPage(); err != nil || !more {
+				return err
+			}
+			continue
+		}
+		n := int(min(rows, int64(c.left), passBatch))
+		present := n
+		if c.nullable {
+			if cap(c.valid) < passBatch/8 {
+				c.valid = make([]byte, passBatch/8)
+			}
+			var err error
+			if present, err = c.levels.readBits(c.valid[:passBatch/8], 0, n); err != nil {
+				return err
+			}
+		}
+		var err error
+		if c.indexed {
+			err = c.indices.pass(present)
+		} else {
+			c.plain, err = c.values.pass(present, c.plain)
+		}
+		if err != nil {
+			return err
+		}
+		rows, c.left = rows-int64(n), c.left-n
+	}
+	return nil
+}
+
+// passBatch rows are passed over at a time.
+const passBatch = 32 << 10
 
 // nextPage moves on to the next page; false after the last.
 func (c *flatColumn) nextPage() (bool, error) {

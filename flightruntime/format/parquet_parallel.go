@@ -18,27 +18,27 @@ var helpers = semaphore.NewWeighted(int64(max(0, runtime.GOMAXPROCS(0)-1)))
 // helpedFrom bytes of the last batch on, or of a row group, what comes next is worth being divided.
 const helpedFrom = 256 << 10
 
-// decodeColumns makes an array of each column's next rows, with the help of other goroutines where there is much to do, which end before it does.
-// If it fails, with the error of the first column that does, the arrays are those that were made before.
-func (p *parquetReader) decodeColumns(ctx context.Context, rows int64) ([]arrow.Array, error) {
-	arrays, errs := make([]arrow.Array, len(p.columns)), make([]error, len(p.columns))
+// decodeColumns makes arrays of the next rows of some columns, which ascend, with the help of other goroutines where there is much to do, which end
+// before it does. If it fails, with the error of the first column that does, the arrays are those that were made before.
+func (p *parquetReader) decodeColumns(ctx context.Context, places []int, arrays []arrow.Array, rows int64) error {
+	errs := make([]error, len(places))
 	var begun atomic.Int64
 	work := func() {
 		for {
 			// Columns are begun in order: when one fails, those before it have been begun, and one of them may be the first to fail.
 			i := int(begun.Add(1)) - 1
-			if i >= len(p.columns) {
+			if i >= len(places) {
 				return
 			}
-			if arrays[i], errs[i] = p.decodeColumn(ctx, i, rows); errs[i] != nil {
-				begun.Store(int64(len(p.columns)))
+			if arrays[places[i]], errs[i] = p.decodeColumn(ctx, places[i], rows); errs[i] != nil {
+				begun.Store(int64(len(places)))
 				return
 			}
 		}
 	}
 	var helping sync.WaitGroup
 	if p.taken >= helpedFrom && !p.alone {
-		for helper := 1; helper < len(p.columns) && helpers.TryAcquire(1); helper++ {
+		for helper := 1; helper < len(places) && helpers.TryAcquire(1); helper++ {
 			helping.Go(func() {
 				defer helpers.Release(1)
 				work()
@@ -49,10 +49,10 @@ func (p *parquetReader) decodeColumns(ctx context.Context, rows int64) ([]arrow.
 	helping.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return arrays, err
+			return err
 		}
 	}
-	return arrays, nil
+	return nil
 }
 
 // decodeColumn makes an array of a column's next rows. A panic of the decoder is an error, in whichever goroutine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -30,6 +31,10 @@ type parquetReader struct {
 	group   int              // the current row group
 	left    int64            // rows of it that are still to come
 	columns []*parquetColumn // of it
+	first   []int            // those that are decoded of every batch, by their places in the request
+	later   []int            // those that can wait until a batch is wanted
+	late    bool             // they do wait, for the last batch was not wanted: as long as batches are, all columns are decoded side by side
+	leftOut int64            // rows of batches that were not wanted, since that was asked
 	taken   int64            // bytes of the last batch in memory, or of the row group before its first
 	alone   bool             // no other goroutine may help: the allocator is the caller's
 }
@@ -70,15 +75,53 @@ func (p *parquetReader) prune(keep func(Statistics) bool) (rows int64) {
 	return rows
 }
 
+func (p *parquetReader) unwanted() int64 {
+	n := p.leftOut
+	p.leftOut = 0
+	return n
+}
+
+// wants says whether any row of a batch is wanted, of which those columns at least have been decoded by which that is told.
+func (p *parquetReader) wants(ctx context.Context, arrays []arrow.Array, rows int64) bool {
+	if p.want == nil {
+		return true
+	}
+	asked := make([]arrow.Array, len(p.asked))
+	for i, place := range p.asked {
+		asked[i] = arrays[place]
+	}
+	batch := array.NewRecordBatch(p.under, asked, rows)
+	defer batch.Release()
+	return p.want(ctx, batch)
+}
+
 func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
-	p.quota.Step()
-	for p.left == 0 {
-		if err := p.nextGroup(ctx); err != nil {
+	for {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		p.quota.Step()
+		for p.left == 0 {
+			if err := p.nextGroup(ctx); err != nil {
+				return nil, err
+			}
+		}
+		n := p.pace.rows(p.left)
+		batch, err := p.batch(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		p.left -= n
+		if batch != nil {
+			return batch, nil
+		}
+		p.leftOut += n
 	}
-	n := p.pace.rows(p.left)
-	arrays, err := p.decodeColumns(ctx, n)
+}
+
+// batch is the next rows of the current row group; nil if none of them is wanted.
+func (p *parquetReader) batch(ctx context.Context, rows int64) (arrow.RecordBatch, error) {
+	arrays := make([]arrow.Array, len(p.columns))
 	defer func() {
 		for _, a := range arrays {
 			if a != nil {
@@ -86,16 +129,33 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 			}
 		}
 	}()
-	if err != nil {
+	late := p.late
+	if late {
+		if err := p.decodeColumns(ctx, p.first, arrays, rows); err != nil {
+			return nil, err
+		}
+		if !p.wants(ctx, arrays, rows) {
+			for _, i := range p.later {
+				p.columns[i].behind += rows
+			}
+			p.pace.passed(rows)
+			return nil, nil
+		}
+		if err := p.decodeColumns(ctx, p.later, arrays, rows); err != nil {
+			return nil, err
+		}
+	} else if err := p.decodeColumns(ctx, upTo(len(arrays)), arrays, rows); err != nil {
 		return nil, err
 	}
 	p.taken = 0
 	for _, a := range arrays {
 		p.taken += sizeOf(a.Data())
 	}
-	p.left -= n
-	p.pace.took(n, p.taken)
-	return array.NewRecordBatch(p.schema, arrays, n), nil
+	p.pace.took(rows, p.taken)
+	if p.late = !late && !p.wants(ctx, arrays, rows); p.late {
+		return nil, nil
+	}
+	return array.NewRecordBatch(p.schema, arrays, rows), nil
 }
 
 // nextGroup moves on to the next row group; io.EOF after the last.
@@ -116,15 +176,18 @@ func (p *parquetReader) nextGroup(ctx context.Context) error {
 	if err := tryColumns(p.file, p.group, p.leaves); err != nil {
 		return err
 	}
+	p.first, p.later = p.first[:0], p.later[:0]
 	for place := range p.request.columns {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		column, err := p.open(ctx, place)
+		column, err := p.column(place)
 		if err != nil {
 			return undecodable(err)
 		}
 		p.columns = append(p.columns, column)
+		if p.want != nil && column.canWait && !slices.Contains(p.asked, place) {
+			p.later = append(p.later, place)
+		} else {
+			p.first = append(p.first, place)
+		}
 	}
 	return nil
 }

@@ -90,6 +90,21 @@ func (r *runs) read(out []uint32) error {
 	return nil
 }
 
+// pass passes over the next n numbers.
+func (r *runs) pass(n int) error {
+	for n > 0 {
+		some, err := r.take(n)
+		if err != nil {
+			return err
+		}
+		if r.packed != nil {
+			r.at += some * r.width
+		}
+		n -= some
+	}
+	return nil
+}
+
 // readBits writes the next n numbers, which have one bit each, into a bitmap from a position on, and counts those that are set.
 func (r *runs) readBits(bitmap []byte, from, n int) (set int, err error) {
 	for end := from + n; from < end; {

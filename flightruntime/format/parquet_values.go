@@ -143,6 +143,14 @@ func (v *fixedValues[T]) plain(n int, data []byte) ([]byte, error) {
 	return data[size:], nil
 }
 
+func (v *fixedValues[T]) pass(n int, data []byte) ([]byte, error) {
+	size := n * int(unsafe.Sizeof(T(0)))
+	if size > len(data) {
+		return nil, errDamaged
+	}
+	return data[size:], nil
+}
+
 func (v *fixedValues[T]) indexed(indices []uint32) error {
 	out, known := v.items[v.filled:v.filled+len(indices)], v.known
 	for i, index := range indices {
@@ -275,6 +283,16 @@ func (v *textValues[O]) plain(n int, data []byte) ([]byte, error) {
 	return data, nil
 }
 
+func (v *textValues[O]) pass(n int, data []byte) ([]byte, error) {
+	for range n {
+		var ok bool
+		if _, data, ok = prefixed(data); !ok {
+			return nil, errDamaged
+		}
+	}
+	return data, nil
+}
+
 func (v *textValues[O]) indexed(indices []uint32) error {
 	offsets, length, most := v.offsets.items[v.filled+1:v.filled+1+len(indices)], v.length, v.most()
 	known := v.known[:cap(v.known)]
@@ -372,6 +390,8 @@ func (v *dictionaryValues[I]) plain(n int, data []byte) ([]byte, error) {
 	}
 	return data, nil
 }
+
+func (v *dictionaryValues[I]) pass(n int, data []byte) ([]byte, error) { return v.plain(n, data) }
 
 func (v *dictionaryValues[I]) indexed(indices []uint32) error {
 	known := 0

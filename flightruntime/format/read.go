@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -31,6 +32,8 @@ type pruner interface {
 	batchReader
 	// prune leaves out the pieces that keep refuses, and returns the number of their rows.
 	prune(keep func(Statistics) bool) int64
+	// unwanted is the number of rows that next has left out since this was last asked.
+	unwanted() int64
 }
 
 // request is what one call of Read asks for.
@@ -43,6 +46,11 @@ type request struct {
 	units   []int // ascending; all of them stand here too
 	rows    int64 // of the units
 	keep    func(Statistics) bool
+
+	// want says whether any row of a batch of the columns with these places, and this schema, is wanted; nil if all rows are.
+	want  func(context.Context, arrow.RecordBatch) bool
+	asked []int
+	under *arrow.Schema
 }
 
 func newRequest(layout *Layout, part int, opts ReadOptions) (*request, error) {
@@ -54,6 +62,19 @@ func newRequest(layout *Layout, part int, opts ReadOptions) (*request, error) {
 	r := &request{part: p, layout: layout, schema: schema, columns: opts.Columns, units: opts.Units, keep: opts.Keep}
 	if r.columns == nil {
 		r.columns = upTo(layout.Schema.NumFields())
+	}
+	if opts.Want != nil {
+		if r.under, err = layout.Project(opts.By); err != nil {
+			return nil, err
+		}
+		for _, c := range opts.By {
+			place, ok := slices.BinarySearch(r.columns, c)
+			if !ok {
+				return nil, fmt.Errorf("rows are wanted by column %d: expected one of those that are read, which are %d", c, r.columns)
+			}
+			r.asked = append(r.asked, place)
+		}
+		r.want = opts.Want
 	}
 	if r.units == nil {
 		r.units, r.rows = upTo(len(p.Units)), p.Rows
@@ -177,6 +198,9 @@ func decode[R batchReader](
 				batch, err = decoder.next(ctx)
 				return err
 			})
+			if p, ok := any(decoder).(pruner); ok {
+				left -= p.unwanted()
+			}
 			switch {
 			case errors.Is(err, io.EOF) && left > 0:
 				return changed(o, fmt.Errorf("it has %d rows, it had %d", want-left, want))

@@ -8,6 +8,7 @@
 package scan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -133,6 +134,43 @@ func (p *Plan) MayMatch(s Statistics) bool {
 		return p.view.mayMatch(p.filter, s)
 	default:
 		return p.filter == nil || p.filter.outcomes(s).yes
+	}
+}
+
+// Early says by some of the columns alone, which are indices of fields as those of Columns, whether any row of a batch matches: where none does, the
+// other columns need not be read. may is for one goroutine at a time, which need not be that of a Run; where it cannot tell, it is true. It is nil
+// where knowing early saves nothing.
+func (p *Plan) Early() (columns []int, may func(context.Context, arrow.RecordBatch) bool) {
+	if p.view != nil || p.filter == nil {
+		return nil, nil
+	}
+	places := p.filter.fields(nil)
+	slices.Sort(places)
+	places = slices.Compact(places)
+	if len(places) == 0 || len(places) == len(p.columns) {
+		return nil, nil
+	}
+	place := make([]int, len(p.columns))
+	fields := make([]arrow.Field, len(places))
+	for i, at := range places {
+		place[at], fields[i] = i, p.read[at]
+		columns = append(columns, p.columns[at])
+	}
+	test := newTester(p.filter.placed(place))
+	return columns, func(ctx context.Context, batch arrow.RecordBatch) (found bool) {
+		defer func() {
+			if recover() != nil {
+				found = true // Apply will tell
+			}
+		}()
+		if check(batch, fields) != nil {
+			return true
+		}
+		err := test.each(ctx, batch, func(_ int, yes *bitmap) bool {
+			found = *yes != bitmap{}
+			return !found
+		})
+		return found || err != nil
 	}
 }
 
