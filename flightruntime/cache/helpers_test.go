@@ -111,9 +111,9 @@ func lent(t testing.TB, c *Cache, src Source) (*Lease, *Part) {
 	return l, p
 }
 
-func everyUnit(int) bool { return true }
+func everyUnit(Rows) bool { return true }
 
-func only(wanted int) func(int) bool { return func(unit int) bool { return unit == wanted } }
+func only(wanted int) func(Rows) bool { return func(m Rows) bool { return m.Unit == wanted } }
 
 // stream is a FlightData stream in memory, which takes its time: what is sent is looked at when it is received.
 type stream struct{ sent []mem.BufferSlice }
@@ -183,7 +183,7 @@ func read(t testing.TB, s *stream) (batches []arrow.RecordBatch) {
 }
 
 // messages and batches are the two ways to read a part.
-func messages(l *Lease, p *Part, wanted func(int) bool) iter.Seq2[wire.Chunk, error] {
+func messages(l *Lease, p *Part, wanted func(Rows) bool) iter.Seq2[wire.Chunk, error] {
 	return func(yield func(wire.Chunk, error) bool) {
 		for m, err := range p.Messages(wanted) {
 			if !yield(wire.Chunk{Encoded: m, Owner: l}, err) {
@@ -193,7 +193,7 @@ func messages(l *Lease, p *Part, wanted func(int) bool) iter.Seq2[wire.Chunk, er
 	}
 }
 
-func batches(l *Lease, p *Part, wanted func(int) bool, columns []int, schema *arrow.Schema) iter.Seq2[wire.Chunk, error] {
+func batches(l *Lease, p *Part, wanted func(Rows) bool, columns []int, schema *arrow.Schema) iter.Seq2[wire.Chunk, error] {
 	return func(yield func(wire.Chunk, error) bool) {
 		for b, err := range p.Batches(wanted, columns, schema) {
 			if !yield(wire.Chunk{Batch: b, Owner: l}, err) {

@@ -100,9 +100,17 @@ func (p *Part) Note(decode func(note []byte) any) any {
 	return p.note
 }
 
-// Messages yields the messages that bring the rows of those units that are wanted, and the dictionaries that they need. Whoever writes them to
-// a stream gives the lease as their owner. An error is a *LostError.
-func (p *Part) Messages(wanted func(unit int) bool) iter.Seq2[*wire.Encoded, error] {
+// Rows are those of a message.
+type Rows struct {
+	// Unit that they are of.
+	Unit int
+	// From and To are the numbers of rows of the part before the first and up to the last.
+	From, To int64
+}
+
+// Messages yields the messages that bring rows that are wanted, for which it asks in their order, and the dictionaries that they need. Whoever
+// writes them to a stream gives the lease as their owner. An error is a *LostError.
+func (p *Part) Messages(wanted func(Rows) bool) iter.Seq2[*wire.Encoded, error] {
 	return func(yield func(*wire.Encoded, error) bool) {
 		p.walk(wanted, func(i int) bool {
 			e := &p.encoded[i]
@@ -115,10 +123,10 @@ func (p *Part) Messages(wanted func(unit int) bool) iter.Seq2[*wire.Encoded, err
 	}
 }
 
-// Batches yields the record batches of those units that are wanted, with the columns of some ascending indices and the schema that these
-// have. A batch, and what is made of it, refers to the mapping: it is valid until the next, and as long as somebody retains the lease. An error is
-// a *LostError.
-func (p *Part) Batches(wanted func(unit int) bool, columns []int, schema *arrow.Schema) iter.Seq2[arrow.RecordBatch, error] {
+// Batches yields the record batches of rows that are wanted, for which it asks in their order, with the columns of some ascending indices and the
+// schema that these have. A batch, and what is made of it, refers to the mapping: it is valid until the next, and as long as somebody retains the
+// lease. An error is a *LostError.
+func (p *Part) Batches(wanted func(Rows) bool, columns []int, schema *arrow.Schema) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		decoder, err := p.decoder()
 		if err != nil {
@@ -141,9 +149,9 @@ func (p *Part) Batches(wanted func(unit int) bool, columns []int, schema *arrow.
 	}
 }
 
-// walk calls f with the numbers of the messages that it takes to read some units, in order, until f returns false. Where f, or what f yields to,
+// walk calls f with the numbers of the messages that it takes to read some rows, in order, until f returns false. Where f, or what f yields to,
 // finds that the mapping cannot be read any more, that is a panic, and not the end of the process.
-func (p *Part) walk(wanted func(unit int) bool, f func(i int) bool) {
+func (p *Part) walk(wanted func(Rows) bool, f func(i int) bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if failure := recover(); failure != nil {
@@ -154,14 +162,19 @@ func (p *Part) walk(wanted func(unit int) bool, f func(i int) bool) {
 		}
 	}()
 	var due []int // dictionaries that have not been sent
+	rows := int64(0)
 	for i, m := range p.index.Messages {
+		about := Rows{Unit: m.Unit, From: rows, To: rows + m.Rows}
+		if m.Kind == ipcguard.KindRecordBatch {
+			rows = about.To
+		}
 		switch {
 		case m.Kind == ipcguard.KindDictionaryBatch:
 			if !m.Delta && !p.nested { // it takes the place of those before
 				due = slices.DeleteFunc(due, func(d int) bool { return p.index.Messages[d].Dictionary == m.Dictionary })
 			}
 			due = append(due, i)
-		case m.Kind == ipcguard.KindRecordBatch && wanted(m.Unit):
+		case m.Kind == ipcguard.KindRecordBatch && wanted(about):
 			for _, d := range due {
 				if !f(d) {
 					return

@@ -14,12 +14,12 @@ import (
 )
 
 // readings are the ways to read some units of a part of all columns.
-var readings = map[string]func(t *testing.T, c *Cache, src Source, wanted func(int) bool) []arrow.RecordBatch{
-	"messages": func(t *testing.T, c *Cache, src Source, wanted func(int) bool) []arrow.RecordBatch {
+var readings = map[string]func(t *testing.T, c *Cache, src Source, wanted func(Rows) bool) []arrow.RecordBatch{
+	"messages": func(t *testing.T, c *Cache, src Source, wanted func(Rows) bool) []arrow.RecordBatch {
 		l, p := lent(t, c, src)
 		return received(t, src.Schema, l, messages(l, p, wanted))
 	},
-	"batches": func(t *testing.T, c *Cache, src Source, wanted func(int) bool) []arrow.RecordBatch {
+	"batches": func(t *testing.T, c *Cache, src Source, wanted func(Rows) bool) []arrow.RecordBatch {
 		l, p := lent(t, c, src)
 		columns := make([]int, src.Schema.NumFields())
 		for i := range columns {
@@ -39,7 +39,7 @@ func wantPart(t *testing.T, c *Cache, src Source, want []arrow.RecordBatch) {
 				wantEqual(t, src.Schema, []arrow.RecordBatch{b}, read(t, c, src, only(i)))
 			}
 			if len(want) > 2 {
-				ends := func(unit int) bool { return unit == 0 || unit == len(want)-1 }
+				ends := func(m Rows) bool { return m.Unit == 0 || m.Unit == len(want)-1 }
 				wantEqual(t, src.Schema, []arrow.RecordBatch{want[0], want[len(want)-1]}, read(t, c, src, ends))
 			}
 		})

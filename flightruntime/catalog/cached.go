@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -67,17 +66,14 @@ func (s *Snapshot) cacheSource(part int) cache.Source {
 	for i, u := range p.Units {
 		units[i] = u.Rows
 	}
-	var found keptStatistics
+	var found statisticsKeeper
 	return cache.Source{
 		Key: s.caching.keys[part], Name: p.Object.Name(), Schema: s.Layout.Schema, Units: units,
 		Read: func(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
-			found = nil
-			return s.ReadPart(ctx, part, format.ReadOptions{Keep: func(st format.Statistics) bool {
-				found = append(found, keepStatistics(s.Layout.Schema, st))
-				return true
-			}})
+			found = statisticsKeeper{schema: s.Layout.Schema}
+			return found.of(s.ReadPart(ctx, part, format.ReadOptions{}))
 		},
-		Note: func() ([]byte, error) { return found.encode() },
+		Note: func() ([]byte, error) { return found.kept.encode() },
 		Unchanged: func(ctx context.Context) error {
 			r, err := p.Object.Open(ctx)
 			if err != nil {
@@ -141,7 +137,7 @@ func (l *lease) read(ctx context.Context, sel Selection, encoded int, opts forma
 	if part == nil {
 		return nil
 	}
-	wanted := l.wantedUnits(part, sel, opts.Keep)
+	wanted := l.wantedRows(part, sel, opts.Keep)
 	if opts.Columns == nil && part.LargestMessage() <= encoded {
 		return func(yield func(wire.Chunk, error) bool) {
 			for m, err := range part.Messages(wanted) {
@@ -181,26 +177,43 @@ func upTo(n int) []int {
 	return all
 }
 
-// wantedUnits tells whether a unit is selected, and kept for the statistics of its rows.
-func (l *lease) wantedUnits(part *cache.Part, sel Selection, keep func(format.Statistics) bool) func(unit int) bool {
+// wantedRows tells whether a message's rows are wanted: their unit is selected, and some of them may be kept for their statistics.
+func (l *lease) wantedRows(part *cache.Part, sel Selection, keep func(format.Statistics) bool) func(m cache.Rows) bool {
 	layout := l.snapshot.Layout
 	units := layout.Parts[sel.Part].Units
-	wanted := make([]bool, len(units))
-	for i := range wanted {
-		wanted[i] = sel.Units == nil
+	selected := make([]bool, len(units))
+	for i := range selected {
+		selected[i] = sel.Units == nil
 	}
 	for _, u := range sel.Units {
-		wanted[u] = true
+		selected[u] = true
 	}
+	var known []cachedStatistics
 	if keep != nil {
-		known, _ := part.Note(func(note []byte) any { return statisticsOf(note, layout.Schema, units) }).([][]format.Statistics)
-		for u := range wanted {
-			if wanted[u] && len(known) > 0 {
-				wanted[u] = slices.ContainsFunc(known[u], keep)
+		rows := layout.Parts[sel.Part].Rows
+		known, _ = part.Note(func(note []byte) any { return statisticsOf(note, layout.Schema, rows) }).([]cachedStatistics)
+	}
+	if len(known) == 0 {
+		return func(m cache.Rows) bool { return selected[m.Unit] }
+	}
+	next, asked, kept := 0, -1, false // the piece that the next message begins in, and what was last said of one
+	return func(m cache.Rows) bool {
+		for next < len(known) && known[next].end <= m.From {
+			next++
+		}
+		if !selected[m.Unit] {
+			return false
+		}
+		for i := next; i < len(known) && known[i].from() < m.To; i++ {
+			if i != asked {
+				asked, kept = i, keep(known[i])
+			}
+			if kept {
+				return true
 			}
 		}
+		return false
 	}
-	return func(unit int) bool { return wanted[unit] }
 }
 
 // caches are those of the server.

@@ -7,11 +7,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/arrow/scalar"
 	"github.com/apache/arrow-go/v18/parquet"
@@ -59,7 +61,7 @@ func TestBoundsAreKeptAsTheyAre(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, ok := statisticsOf(note, schema, []format.Unit{{Rows: 10}})[0][0].Column(0)
+			c, ok := statisticsOf(note, schema, 10)[0].Column(0)
 			if !ok || c.Nulls != 3 {
 				t.Fatalf("%+v", c)
 			}
@@ -79,20 +81,21 @@ func (one) Rows() int64 { return 10 }
 
 func (o one) Column(int) (format.ColumnStatistics, bool) { return o.column, true }
 
-func TestStatisticsThatDoNotGoWithTheUnitsAreNotUsed(t *testing.T) {
+func TestStatisticsOfOtherRowsAreNotUsed(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{{Name: "c", Type: arrow.PrimitiveTypes.Int64}}, nil)
 	for note, used := range map[string]bool{
-		`[{"rows":10},{"rows":5},{"rows":5}]`:               true,
+		`[{"rows":20}]`: true,
 		`[{"rows":10},{"rows":10,"columns":[{"nulls":0}]}]`: true,
 		`[{"rows":10}]`:                               false,
-		`[{"rows":15},{"rows":5}]`:                    false,
-		`[{"rows":10},{"rows":0}]`:                    false,
-		`[{"rows":10},{"rows":-1}]`:                   false,
+		`[{"rows":15},{"rows":6}]`:                    false,
+		`[{"rows":20},{"rows":0}]`:                    false,
+		`[{"rows":21},{"rows":-1}]`:                   false,
+		`[{"rows":9223372036854775807},{"rows":21}]`:  false,
 		`[{"rows":10},{"rows":10,"columns":[{},{}]}]`: false,
 		`{}`: false,
 		``:   false,
 	} {
-		if got := statisticsOf([]byte(note), schema, []format.Unit{{Rows: 10}, {Rows: 0}, {Rows: 10}}); (got != nil) != used {
+		if got := statisticsOf([]byte(note), schema, 20); (got != nil) != used {
 			t.Errorf("%s is used: %v", note, got != nil)
 		}
 	}
@@ -122,41 +125,71 @@ func rowGroups(t *testing.T, groups ...[2]int64) []byte {
 	return file.Bytes()
 }
 
-func TestUnitsOfACachedPartAreLeftOutByStatistics(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a.parquet"), rowGroups(t, [2]int64{0, 100}, [2]int64{100, 150}, [2]int64{150, 350}), 0o600); err != nil {
+// numbersIn are the numbers from 0 to below n, in a file of each format; that of Parquet has three row groups.
+func numbersIn(t *testing.T, n int64) map[string][]byte {
+	t.Helper()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}}, nil)
+	b, csv, lines := array.NewInt64Builder(memory.DefaultAllocator), bytes.NewBufferString("a\n"), bytes.Buffer{}
+	for i := range n {
+		b.Append(i)
+		fmt.Fprintf(csv, "%d\n", i)
+		fmt.Fprintf(&lines, "{\"a\": %d}\n", i)
+	}
+	var file bytes.Buffer
+	w, err := ipc.NewFileWriter(&file, ipc.WithSchema(schema))
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []v1alpha1.CacheMode{"", v1alpha1.CacheMemory} {
-		t.Run(string(mode), func(t *testing.T) {
-			c := New(slog.New(slog.DiscardHandler))
-			t.Cleanup(c.Close)
-			c.Configure(&config.Cache{Memory: &config.MemoryCache{SizeLimit: 1 << 20}})
-			c.Apply([]config.Dataset{{Name: "a", Format: format.Parquet, Cache: mode, Files: &config.Files{Root: dir, Path: "a.parquet"}}})
-			if err := c.Attempted(t.Context()); err != nil {
+	if err := w.Write(array.NewRecordBatch(schema, []arrow.Array{b.NewArray()}, n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{
+		format.Parquet: rowGroups(t, [2]int64{0, n / 3}, [2]int64{n / 3, n / 2}, [2]int64{n / 2, n}), format.ArrowFile: file.Bytes(), format.CSV: csv.Bytes(), format.JSON: lines.Bytes(),
+	}
+}
+
+// What is cached is left out by the statistics of its rows, also where its file has none, and where it is a part of what the file is read by.
+func TestRowsOfACachedPartAreLeftOutByStatistics(t *testing.T) {
+	const n, most = 500_000, 280_000 // rows, and those of two messages of 1 MiB, which a value may lie between as far as is known
+	dir := t.TempDir()
+	for name, data := range numbersIn(t, n) {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s, err := c.Snapshot("a")
+			cat := New(slog.New(slog.DiscardHandler))
+			t.Cleanup(cat.Close)
+			cat.Configure(&config.Cache{Memory: &config.MemoryCache{SizeLimit: 16 << 20}})
+			cat.Apply([]config.Dataset{{Name: "a", Format: name, Cache: v1alpha1.CacheMemory, Files: &config.Files{Root: dir, Path: name}}})
+			if err := cat.Attempted(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s, err := cat.Snapshot("a")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cached := s.CachedBytes() > 0; cached != (mode != "") {
-				t.Errorf("%d bytes are cached", s.CachedBytes())
+			if s.CachedBytes() == 0 {
+				t.Fatal("it is not cached")
 			}
-			var asked, rows int64
-			keep := func(st format.Statistics) bool {
-				asked++
-				column, ok := st.Column(0)
-				return ok && column.Nulls == 0 && column.Min.(*scalar.Int64).Value <= 120 && column.Max.(*scalar.Int64).Value >= 120
-			}
-			for chunk, err := range s.ReadSelected(t.Context(), []Selection{{Part: 0}}, 0, format.ReadOptions{Keep: keep}) {
-				if err != nil {
-					t.Fatal(err)
+			for _, value := range []int64{-1, 0, n / 2, n - 1, n} {
+				keep := func(st format.Statistics) bool {
+					column, ok := st.Column(0)
+					return !ok || column.Nulls != 0 || column.Min.(*scalar.Int64).Value <= value && column.Max.(*scalar.Int64).Value >= value
 				}
-				rows += chunk.Batch.NumRows()
-			}
-			if asked != 3 || rows != 50 {
-				t.Errorf("%d units were asked about, and %d rows read, want 3 and 50", asked, rows)
+				rows, found := int64(0), false
+				for chunk, err := range s.ReadSelected(t.Context(), []Selection{{Part: 0}}, 0, format.ReadOptions{Keep: keep}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					rows += chunk.Batch.NumRows()
+					found = found || slices.Contains(chunk.Batch.Column(0).(*array.Int64).Int64Values(), value)
+				}
+				if there := value >= 0 && value < n; found != there || !there && rows > 0 || rows > most {
+					t.Errorf("%d rows were read for %d, want at most %d; it is there: %t", rows, value, most, found)
+				}
 			}
 		})
 	}

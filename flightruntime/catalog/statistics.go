@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"iter"
 	"strconv"
 	"unicode/utf8"
 
@@ -11,8 +12,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/format"
 )
 
-// keptStatistics are those of a part's units, as the cache keeps them: of each of the pieces that the format told of when the part was read,
-// in order. Rows of pieces add up to those of the units.
+// keptStatistics are those of a part's rows, as the cache keeps them: of each of the batches that it was read as, or pieces of them, in order.
 type keptStatistics []kept
 
 type kept struct {
@@ -27,7 +27,45 @@ type keptColumn struct {
 	Nulls int64   `json:"nulls"`
 }
 
-// keepStatistics notes what a format tells of a piece, of fields of a schema.
+// statisticsKeeper notes the statistics of a part while it is read.
+type statisticsKeeper struct {
+	schema  *arrow.Schema
+	kept    keptStatistics
+	columns int // that something was noted of
+}
+
+// mostKept columns of batches are noted, in some MB: those of 20 GB in batches of 1 MiB and 6 columns. Of the rest, nothing but the rows is known.
+const mostKept = 128 << 10
+
+// of yields the same batches.
+func (k *statisticsKeeper) of(batches iter.Seq2[arrow.RecordBatch, error]) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for batch, err := range batches {
+			if err == nil {
+				k.note(batch)
+			}
+			if !yield(batch, err) {
+				return
+			}
+		}
+	}
+}
+
+// note notes those of a batch, in pieces, as large batches are divided to messages.
+func (k *statisticsKeeper) note(batch arrow.RecordBatch) {
+	for from := int64(0); from < batch.NumRows(); from += format.DefaultMaxRows {
+		rows := min(batch.NumRows()-from, format.DefaultMaxRows)
+		if k.columns += int(batch.NumCols()); k.columns > mostKept {
+			k.kept = append(k.kept, kept{Count: rows})
+			continue
+		}
+		piece := batch.NewSlice(from, from+rows)
+		k.kept = append(k.kept, keepStatistics(k.schema, measured{piece}))
+		piece.Release()
+	}
+}
+
+// keepStatistics notes what is known of some rows, of fields of a schema.
 func keepStatistics(schema *arrow.Schema, s format.Statistics) kept {
 	k := kept{Count: s.Rows()}
 	for field := range schema.NumFields() {
@@ -128,34 +166,35 @@ func temporalOf(n int64, dt arrow.DataType) scalar.Scalar {
 
 func (k keptStatistics) encode() ([]byte, error) { return json.Marshal(k) }
 
-// statisticsOf reads kept statistics, of the pieces of each unit; nil if they do not go with the units.
-func statisticsOf(note []byte, schema *arrow.Schema, units []format.Unit) [][]format.Statistics {
+// statisticsOf reads kept statistics of so many rows; nil if they are of others.
+func statisticsOf(note []byte, schema *arrow.Schema, rows int64) []cachedStatistics {
 	var all keptStatistics
 	if json.Unmarshal(note, &all) != nil {
 		return nil
 	}
-	of := make([][]format.Statistics, len(units))
-	for i, u := range units {
-		for rows := int64(0); rows < u.Rows; {
-			if len(all) == 0 || all[0].Count <= 0 || len(all[0].Columns) > schema.NumFields() {
-				return nil
-			}
-			of[i] = append(of[i], cachedStatistics{all[0], schema})
-			rows += all[0].Count
-			all = all[1:]
-			if rows > u.Rows {
-				return nil
-			}
+	of, end := make([]cachedStatistics, len(all)), int64(0)
+	for i, k := range all {
+		if k.Count <= 0 || k.Count > rows-end || len(k.Columns) > schema.NumFields() {
+			return nil
 		}
+		end += k.Count
+		of[i] = cachedStatistics{k, schema, end}
+	}
+	if end != rows {
+		return nil
 	}
 	return of
 }
 
-// cachedStatistics are those of a piece.
+// cachedStatistics are those of some rows.
 type cachedStatistics struct {
 	kept
 	schema *arrow.Schema
+	end    int64 // rows of the part up to its last one
 }
+
+// from is the number of rows before it.
+func (s cachedStatistics) from() int64 { return s.end - s.Count }
 
 func (s cachedStatistics) Rows() int64 { return s.Count }
 

@@ -102,7 +102,7 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 		p.quota.Step()
 		for p.left == 0 {
-			if err := p.nextGroup(ctx); err != nil {
+			if err := p.nextGroup(); err != nil {
 				return nil, err
 			}
 		}
@@ -159,7 +159,7 @@ func (p *parquetReader) batch(ctx context.Context, rows int64) (arrow.RecordBatc
 }
 
 // nextGroup moves on to the next row group; io.EOF after the last.
-func (p *parquetReader) nextGroup(ctx context.Context) error {
+func (p *parquetReader) nextGroup() error {
 	p.close()
 	if len(p.groups) == 0 {
 		return io.EOF
