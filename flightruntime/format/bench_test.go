@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -185,6 +186,7 @@ func BenchmarkParquetProjection(b *testing.B) {
 			third++
 			return third%3 == 0
 		}}},
+		{"Unwanted", format.ReadOptions{By: []int{7}, Want: func(context.Context, arrow.RecordBatch) bool { return false }}},
 		{"NoColumn", format.ReadOptions{Columns: []int{}}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
