@@ -1,0 +1,285 @@
+package format
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"unsafe"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// pageValuesOf encode values of an Arrow type as pqarrow would; nil if that takes more than to lay them out.
+func pageValuesOf(t arrow.DataType) pageValues {
+	switch t := t.(type) {
+	case *arrow.Int8Type:
+		return &fixedPage[int32, uint32]{load: widened[int8, int32]}
+	case *arrow.Int16Type:
+		return &fixedPage[int32, uint32]{load: widened[int16, int32]}
+	case *arrow.Uint8Type:
+		return &fixedPage[uint32, uint32]{load: widened[uint8, uint32]}
+	case *arrow.Uint16Type:
+		return &fixedPage[uint32, uint32]{load: widened[uint16, uint32]}
+	case *arrow.Int32Type, *arrow.Date32Type:
+		return &fixedPage[int32, uint32]{load: loaded[int32]}
+	case *arrow.Time32Type:
+		if t.Unit == arrow.Millisecond { // Parquet has no seconds
+			return &fixedPage[int32, uint32]{load: loaded[int32]}
+		}
+		return nil
+	case *arrow.Uint32Type:
+		return &fixedPage[uint32, uint32]{load: loaded[uint32]}
+	case *arrow.Int64Type, *arrow.Time64Type:
+		return &fixedPage[int64, uint64]{load: loaded[int64]}
+	case *arrow.TimestampType:
+		if t.Unit != arrow.Second {
+			return &fixedPage[int64, uint64]{load: loaded[int64]}
+		}
+		return nil
+	case *arrow.Uint64Type:
+		return &fixedPage[uint64, uint64]{load: loaded[uint64]}
+	case *arrow.Float32Type:
+		return &fixedPage[float32, uint32]{load: loaded[float32]}
+	case *arrow.Float64Type:
+		return &fixedPage[float64, uint64]{load: loaded[float64]}
+	case *arrow.StringType, *arrow.BinaryType:
+		return newTextPage[int32]()
+	case *arrow.LargeStringType, *arrow.LargeBinaryType:
+		return newTextPage[int64]()
+	default:
+		return nil
+	}
+}
+
+// physical are the types that Parquet has for numbers, with how they are compared.
+type physical interface {
+	int32 | uint32 | int64 | uint64 | float32 | float64
+}
+
+// loaded are values as they lie in memory.
+func loaded[T physical](data arrow.ArrayData, from, rows int, _ []T) []T {
+	from += data.Offset()
+	return arrow.GetData[T](data.Buffers()[1].Bytes())[from : from+rows]
+}
+
+// widened are values that Parquet has no type for as narrow as that.
+func widened[S int8 | int16 | uint8 | uint16, T int32 | uint32](data arrow.ArrayData, from, rows int, scratch []T) []T {
+	from += data.Offset()
+	for i, v := range arrow.GetData[S](data.Buffers()[1].Bytes())[from : from+rows] {
+		scratch[i] = T(v)
+	}
+	return scratch[:rows]
+}
+
+// fixedPage has values of a type T of 4 or 8 bytes, which are looked up as the integers B of their bits.
+type fixedPage[T physical, B uint32 | uint64] struct {
+	// load takes rows of an array, nulls among them, into scratch if they are not there as they are needed.
+	load    func(data arrow.ArrayData, from, rows int, scratch []T) []T
+	scratch [pieceRows]T
+	current []T
+	values  []T // of the page
+	known   numberTable[B]
+
+	// least and most are of the values outside of the dictionary, if there are any: least is not greater than most then.
+	least, most T
+	bounded     bool
+}
+
+func (p *fixedPage[T, B]) take(data arrow.ArrayData, from, most int, valid []byte) int {
+	rows := min(most, data.Len()-from)
+	p.current = p.load(data, from, rows, p.scratch[:])
+	if valid != nil {
+		p.current = compact(p.scratch[:], p.current, valid, data.Offset()+from)
+	}
+	return rows
+}
+
+// compact leaves out values where the bitmap, from a position on, has no bit that is set. The output may be the input.
+func compact[T any](out, values []T, valid []byte, at int) []T {
+	n := 0
+	for _, v := range values {
+		out[n] = v
+		n += int(valid[at>>3]>>(at&7)) & 1
+		at++
+	}
+	return out[:n]
+}
+
+// bitsOf are the same bits as values of another type of that size.
+func bitsOf[T, B physical](values []T) []B {
+	return unsafe.Slice((*B)(unsafe.Pointer(unsafe.SliceData(values))), len(values))
+}
+
+func (p *fixedPage[T, B]) index(indices []uint32) []uint32 {
+	return p.known.index(indices, bitsOf[T, B](p.current))
+}
+
+func (p *fixedPage[T, B]) plain() {
+	p.bound(p.current)
+	p.values = append(p.values, p.current...)
+}
+
+func (p *fixedPage[T, B]) restore(indices []uint32) {
+	known := bitsOf[B, T](p.known.keys)
+	p.bound(known)
+	for _, i := range indices {
+		p.values = append(p.values, known[i])
+	}
+	p.known.clear()
+}
+
+func (p *fixedPage[T, B]) page() []byte { return arrow.GetBytes(p.values) }
+func (p *fixedPage[T, B]) endPage()     { p.values = p.values[:0] }
+func (p *fixedPage[T, B]) full() bool   { return len(p.known.keys) >= fullNumbers }
+
+func (p *fixedPage[T, B]) dictionary() (int, []byte) {
+	return len(p.known.keys), arrow.GetBytes(p.known.keys)
+}
+
+// bound widens the bounds to values. NaN is neither less nor greater than any.
+func (p *fixedPage[T, B]) bound(values []T) {
+	if !p.bounded && len(values) > 0 {
+		p.most, p.least = extremes[T]()
+		p.bounded = true
+	}
+	least, most := p.least, p.most
+	for _, v := range values {
+		if v < least {
+			least = v
+		}
+		if v > most {
+			most = v
+		}
+	}
+	p.least, p.most = least, most
+}
+
+func (p *fixedPage[T, B]) bounds() (least, most []byte) {
+	p.bound(bitsOf[B, T](p.known.keys))
+	if !p.bounded || p.least > p.most { // there is none but NaN
+		return nil, nil
+	}
+	return plainNumber(p.least, true), plainNumber(p.most, false)
+}
+
+func (p *fixedPage[T, B]) endChunk() {
+	p.known.clear()
+	p.bounded = false
+}
+
+// extremes are what no value is less, and what none is greater than.
+func extremes[T physical]() (smallest, largest T) {
+	switch s, l := any(&smallest), any(&largest); s := s.(type) {
+	case *int32:
+		*s, *l.(*int32) = math.MinInt32, math.MaxInt32
+	case *uint32:
+		*s, *l.(*uint32) = 0, math.MaxUint32
+	case *int64:
+		*s, *l.(*int64) = math.MinInt64, math.MaxInt64
+	case *uint64:
+		*s, *l.(*uint64) = 0, math.MaxUint64
+	case *float32:
+		*s, *l.(*float32) = float32(math.Inf(-1)), float32(math.Inf(1))
+	case *float64:
+		*s, *l.(*float64) = math.Inf(-1), math.Inf(1)
+	}
+	return smallest, largest
+}
+
+// plainNumber is a bound in plain encoding. Zero is the negative zero of floating-point numbers as the least, the positive one as the most:
+// writers and readers may not tell one from the other.
+func plainNumber[T physical](v T, least bool) []byte {
+	switch v := any(v).(type) {
+	case float32:
+		if v == 0 {
+			v = float32(zero(least))
+		}
+		return binary.LittleEndian.AppendUint32(nil, math.Float32bits(v))
+	case float64:
+		if v == 0 {
+			v = zero(least)
+		}
+		return binary.LittleEndian.AppendUint64(nil, math.Float64bits(v))
+	default:
+		one := []T{any(v).(T)}
+		return append([]byte(nil), arrow.GetBytes(one)...)
+	}
+}
+
+func zero(negative bool) float64 {
+	if negative {
+		return math.Copysign(0, -1)
+	}
+	return 0
+}
+
+// numberTable is a dictionary of numbers: a hash table with linear probing.
+type numberTable[K uint32 | uint64] struct {
+	keys  []K
+	slots []uint32 // for each hash, where a key is, and 1 more
+	shift int      // of a hash, to a slot
+}
+
+const (
+	// fullNumbers are the most that are worth looking up: their table stays in a processor's cache, and their indices have 16 bits.
+	fullNumbers = 1 << 16
+	// leastSlots are those of a table without keys.
+	leastSlots = 1 << 10
+)
+
+// multiplier of hashes. Nobody outside knows it, so that nobody can put numbers whose hashes are all the same.
+var multiplier = rand.Uint64() | 1
+
+func (t *numberTable[K]) index(indices []uint32, numbers []K) []uint32 {
+	t.reserve(len(t.keys) + len(numbers))
+	slots, keys, shift := t.slots, t.keys, t.shift&63
+	for _, v := range numbers {
+		at := slotOf(v, shift)
+		for {
+			s := slots[at]
+			if s == 0 {
+				keys = append(keys, v)
+				s = uint32(len(keys))
+				slots[at] = s
+			} else if keys[s-1] != v {
+				if at++; at == uint64(len(slots)) {
+					at = 0
+				}
+				continue
+			}
+			indices = append(indices, s-1)
+			break
+		}
+	}
+	t.keys = keys
+	return indices
+}
+
+func slotOf[K uint32 | uint64](v K, shift int) uint64 {
+	h := uint64(v)
+	return (h ^ h>>32) * multiplier >> shift
+}
+
+// reserve makes room for n keys, in twice as many slots or more.
+func (t *numberTable[K]) reserve(n int) {
+	if len(t.slots) >= 2*n {
+		return
+	}
+	size := max(leastSlots, 1<<bits.Len(uint(2*n-1)))
+	t.slots, t.shift = make([]uint32, size), 64-bits.Len(uint(size-1))
+	for i, v := range t.keys {
+		at := slotOf(v, t.shift)
+		for t.slots[at] != 0 {
+			if at++; at == uint64(size) {
+				at = 0
+			}
+		}
+		t.slots[at] = uint32(i + 1)
+	}
+}
+
+func (t *numberTable[K]) clear() {
+	clear(t.slots)
+	t.keys = t.keys[:0]
+}

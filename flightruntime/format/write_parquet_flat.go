@@ -1,0 +1,267 @@
+package format
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
+	"github.com/apache/arrow-go/v18/parquet/schema"
+	"github.com/klauspost/compress/s2"
+)
+
+// flatEncoder encodes a field whose values stand in a file nearly as they do in memory, the counterpart of flatColumn. Pages of values that
+// repeat have indices of a dictionary, those of others have the values. Which it is, the first values of each row group tell.
+type flatEncoder struct {
+	column   *schema.Column
+	nullable bool
+	values   pageValues
+
+	mode    dictionaryMode
+	indices []uint32 // of the page's values in the dictionary, unless the mode is withoutDictionary
+
+	rows, nulls int    // of the page
+	valid       []byte // of these: a bit for each row
+
+	chunk chunk
+}
+
+// dictionaryMode is whether a column chunk's values are looked up in a dictionary.
+type dictionaryMode int
+
+const (
+	// undecided: they are, and it is not yet known what that is worth.
+	undecided dictionaryMode = iota
+	withDictionary
+	withoutDictionary
+)
+
+const (
+	// pageBytes is where a page ends, pyarrow's default.
+	pageBytes = 1 << 20
+	// pageRows is where a page ends, though it be small.
+	pageRows = 1 << 17
+	// pieceRows are encoded at a time: few enough for what is made of them to stay in a processor's cache.
+	pieceRows = 1 << 12
+	// decidingValues are looked at before it is decided on a dictionary.
+	decidingValues = 1 << 14
+	// leastRepeats is how often a value has to occur among them on the average. Then looking up is the cheapest way to make them small.
+	leastRepeats = 4
+	// longestBound is the longest text that statistics have. It is left out otherwise, as arrow-go does.
+	longestBound = 4096
+)
+
+// pageValues are the values of a page that are not null, and the dictionary of those of its column chunk.
+type pageValues interface {
+	// take takes rows of an array: those from a row on, at most so many. It tells how many it took; their values are current until it is
+	// called again. Where valid is not nil, rows are null whose bit, from the row's own position on, is not set.
+	take(data arrow.ArrayData, from, most int, valid []byte) (rows int)
+	// index appends the indices of the current values to some, in a dictionary that grows by those which it does not have.
+	index(indices []uint32) []uint32
+	// plain adds the current values to the page, in plain encoding.
+	plain()
+	// restore makes the page of values from the dictionary, which is dropped.
+	restore(indices []uint32)
+	// page is the page in plain encoding.
+	page() []byte
+	// endPage begins another page.
+	endPage()
+	// dictionary is how many values it has, and these in plain encoding.
+	dictionary() (n int, page []byte)
+	// full is whether the dictionary should not grow any more.
+	full() bool
+	// bounds are the least and the largest value of the column chunk in plain encoding, without the length of text; nil if there are none.
+	bounds() (least, most []byte)
+	// endChunk begins another column chunk.
+	endChunk()
+}
+
+func newFlatEncoder(column *schema.Column, values pageValues) *flatEncoder {
+	return &flatEncoder{column: column, nullable: column.MaxDefinitionLevel() > 0, values: values}
+}
+
+func (e *flatEncoder) write(array arrow.Array) error {
+	data := array.Data()
+	var valid []byte // by the position in buffers
+	if b := data.Buffers()[0]; e.nullable && b != nil && b.Len() > 0 && array.NullN() > 0 {
+		valid = b.Bytes()
+	}
+	for from := 0; from < data.Len(); {
+		if e.mode == withDictionary && e.values.full() {
+			if err := e.endPage(); err != nil {
+				return err
+			}
+			e.mode = withoutDictionary
+		}
+		n := e.values.take(data, from, min(pieceRows, pageRows-e.rows), valid)
+		if e.mode == withoutDictionary {
+			e.values.plain()
+		} else {
+			e.indices = e.values.index(e.indices)
+		}
+		if e.nullable {
+			e.addLevels(valid, data.Offset()+from, n)
+		}
+		e.rows, from = e.rows+n, from+n
+		if e.mode == undecided && (len(e.indices) >= decidingValues || e.values.full()) {
+			e.decide()
+		}
+		if e.rows >= pageRows || e.mode == withoutDictionary && len(e.values.page()) >= pageBytes {
+			if err := e.endPage(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *flatEncoder) addLevels(valid []byte, from, rows int) {
+	if size := int(bitutil.BytesForBits(int64(e.rows + rows))); size > len(e.valid) {
+		e.valid = append(e.valid, make([]byte, size-len(e.valid))...)
+	}
+	if valid == nil {
+		bitutil.SetBitsTo(e.valid, int64(e.rows), int64(rows), true)
+		return
+	}
+	bitutil.CopyBitmap(valid, from, rows, e.valid, e.rows)
+	e.nulls += rows - bitutil.CountSetBits(e.valid, e.rows, rows)
+}
+
+// decide goes on with the dictionary or without.
+func (e *flatEncoder) decide() {
+	n, _ := e.values.dictionary()
+	if n*leastRepeats <= len(e.indices) && !e.values.full() {
+		e.mode = withDictionary
+		return
+	}
+	e.values.restore(e.indices)
+	e.indices, e.mode = e.indices[:0], withoutDictionary
+}
+
+// endPage encodes the page, if it has rows.
+func (e *flatEncoder) endPage() error {
+	if e.rows == 0 {
+		return nil
+	}
+	if e.mode == undecided && len(e.indices) > 0 {
+		e.decide()
+	}
+	scratch := buffers.Get().(*[]byte)
+	defer buffers.Put(scratch)
+	body, encoding := (*scratch)[:0], parquet.Encodings.Plain
+	if e.nullable {
+		body = appendLevels(body, e.valid, e.rows, e.nulls)
+	}
+	if e.mode == withoutDictionary {
+		body = append(body, e.values.page()...)
+		e.chunk.plain++
+	} else {
+		n, _ := e.values.dictionary()
+		width := indexWidth(n)
+		body, encoding = appendIndices(append(body, byte(width)), e.indices, width), parquet.Encodings.RLEDict
+		e.chunk.indexed++
+	}
+	*scratch = body
+	if err := e.chunk.add(pageHeader{values: e.rows, encoding: encoding}, body); err != nil {
+		return fmt.Errorf("column %s: %w", quoted(e.column.Name()), err)
+	}
+	e.chunk.values, e.chunk.nulls = e.chunk.values+e.rows, e.chunk.nulls+e.nulls
+	e.rows, e.nulls, e.indices = 0, 0, e.indices[:0]
+	e.values.endPage()
+	return nil
+}
+
+func (e *flatEncoder) flush() error { return e.endPage() }
+
+func (e *flatEncoder) finish(out *countingWriter, next func() *metadata.ColumnChunkMetaDataBuilder) error {
+	told, c, start := next(), &e.chunk, out.at
+	defer c.reset()
+	defer e.values.endChunk()
+	e.mode = undecided
+	stats := metadata.EncodedStatistics{HasNullCount: true, NullCount: int64(c.nulls), Signed: e.column.SortOrder() == schema.SortSIGNED}
+	if least, most := e.values.bounds(); least != nil {
+		stats.HasMin, stats.Min, stats.HasMax, stats.Max = true, least, true, most
+	}
+	stats.ApplyStatSizeLimits(longestBound)
+	told.SetStats(stats)
+	info := metadata.ChunkMetaInfo{NumValues: int64(c.values), IndexPageOffset: -1}
+	pages := metadata.EncodingStats{DataEncodingStats: make(map[parquet.Encoding]int32)}
+	if c.plain > 0 {
+		pages.DataEncodingStats[parquet.Encodings.Plain] = c.plain
+	}
+	dictionary := chunk{}
+	defer dictionary.reset()
+	if c.indexed > 0 {
+		n, page := e.values.dictionary()
+		if err := dictionary.add(pageHeader{dictionary: true, values: n, encoding: parquet.Encodings.Plain}, page); err != nil {
+			return err
+		}
+		info.DictPageOffset = start
+		pages.DictEncodingStats = map[parquet.Encoding]int32{parquet.Encodings.Plain: 1}
+		pages.DataEncodingStats[parquet.Encodings.RLEDict] = c.indexed
+	}
+	info.DataPageOffset = start + int64(len(dictionary.pages))
+	info.CompressedSize = int64(len(dictionary.pages) + len(c.pages))
+	info.UncompressedSize = int64(dictionary.uncompressed + c.uncompressed)
+	if err := told.Finish(info, c.indexed > 0, c.indexed > 0 && c.plain > 0, pages); err != nil {
+		return err
+	}
+	if _, err := out.Write(dictionary.pages); err != nil {
+		return err
+	}
+	_, err := out.Write(c.pages)
+	return err
+}
+
+func (e *flatEncoder) drop() { e.chunk.reset() }
+
+// chunk is a column chunk, as far as it is encoded.
+type chunk struct {
+	pages          []byte // with their headers, without the dictionary
+	pooled         *[]byte
+	uncompressed   int   // bytes, of the same
+	values, nulls  int   // all rows, and those of them that are null
+	indexed, plain int32 // pages with indices, and with values
+}
+
+// maxPage leaves as much of 31 bits as compression may add.
+const maxPage = math.MaxInt32 / 8 * 6
+
+// add compresses a page, and appends it with its header before it.
+func (c *chunk) add(h pageHeader, body []byte) error {
+	if len(body) > maxPage {
+		return fmt.Errorf("a value takes more than %d bytes, for which there are no pages in Parquet: put shorter ones", maxPage)
+	}
+	if c.pooled == nil {
+		c.pooled = chunks.Get().(*[]byte)
+		c.pages = (*c.pooled)[:0]
+	}
+	scratch := buffers.Get().(*[]byte)
+	defer buffers.Put(scratch)
+	packed := s2.EncodeSnappy((*scratch)[:cap(*scratch)], body)
+	*scratch = packed
+	h.uncompressed, h.compressed = len(body), len(packed)
+	before := len(c.pages)
+	c.pages = appendPageHeader(c.pages, h)
+	c.uncompressed += len(c.pages) - before + len(body)
+	c.pages = append(c.pages, packed...)
+	return nil
+}
+
+// reset makes it another chunk, without pages.
+func (c *chunk) reset() {
+	if c.pooled != nil {
+		*c.pooled = c.pages
+		chunks.Put(c.pooled)
+	}
+	*c = chunk{}
+}
+
+// What is encoded of a page, and of a column chunk, goes to memory that is used again.
+var (
+	buffers = sync.Pool{New: func() any { return new([]byte) }}
+	chunks  = sync.Pool{New: func() any { return new([]byte) }}
+)
