@@ -3,8 +3,6 @@ package format
 import (
 	"encoding/binary"
 	"math"
-	"math/bits"
-	"math/rand/v2"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,13 +12,13 @@ import (
 func pageValuesOf(t arrow.DataType) pageValues {
 	switch t := t.(type) {
 	case *arrow.Int8Type:
-		return &fixedPage[int32, uint32]{load: widened[int8, int32]}
+		return &fixedPage[int32, uint32]{load: widened[int8, int32], narrow: true}
 	case *arrow.Int16Type:
-		return &fixedPage[int32, uint32]{load: widened[int16, int32]}
+		return &fixedPage[int32, uint32]{load: widened[int16, int32], narrow: true}
 	case *arrow.Uint8Type:
-		return &fixedPage[uint32, uint32]{load: widened[uint8, uint32]}
+		return &fixedPage[uint32, uint32]{load: widened[uint8, uint32], narrow: true}
 	case *arrow.Uint16Type:
-		return &fixedPage[uint32, uint32]{load: widened[uint16, uint32]}
+		return &fixedPage[uint32, uint32]{load: widened[uint16, uint32], narrow: true}
 	case *arrow.Int32Type, *arrow.Date32Type:
 		return &fixedPage[int32, uint32]{load: loaded[int32]}
 	case *arrow.Time32Type:
@@ -44,9 +42,11 @@ func pageValuesOf(t arrow.DataType) pageValues {
 	case *arrow.Float64Type:
 		return &fixedPage[float64, uint64]{load: loaded[float64]}
 	case *arrow.StringType, *arrow.BinaryType:
-		return newTextPage[int32]()
+		return &textPage[int32]{}
 	case *arrow.LargeStringType, *arrow.LargeBinaryType:
-		return newTextPage[int64]()
+		return &textPage[int64]{}
+	case *arrow.DictionaryType:
+		return dictionaryPageOf(t)
 	default:
 		return nil
 	}
@@ -76,7 +76,8 @@ func widened[S int8 | int16 | uint8 | uint16, T int32 | uint32](data arrow.Array
 type fixedPage[T physical, B uint32 | uint64] struct {
 	// load takes rows of an array, nulls among them, into scratch if they are not there as they are needed.
 	load    func(data arrow.ArrayData, from, rows int, scratch []T) []T
-	scratch [pieceRows]T
+	narrow  bool // they are not
+	scratch []T  // for pieceRows; nil until it is needed
 	current []T
 	values  []T // of the page
 	known   numberTable[B]
@@ -88,9 +89,12 @@ type fixedPage[T physical, B uint32 | uint64] struct {
 
 func (p *fixedPage[T, B]) take(data arrow.ArrayData, from, most int, valid []byte) int {
 	rows := min(most, data.Len()-from)
-	p.current = p.load(data, from, rows, p.scratch[:])
+	if p.scratch == nil && (valid != nil || p.narrow) {
+		p.scratch = make([]T, pieceRows)
+	}
+	p.current = p.load(data, from, rows, p.scratch)
 	if valid != nil {
-		p.current = compact(p.scratch[:], p.current, valid, data.Offset()+from)
+		p.current = compact(p.scratch, p.current, valid, data.Offset()+from)
 	}
 	return rows
 }
@@ -117,12 +121,13 @@ func (p *fixedPage[T, B]) index(indices []uint32) []uint32 {
 
 func (p *fixedPage[T, B]) plain() {
 	p.bound(p.current)
-	p.values = append(p.values, p.current...)
+	p.values = append(grow(p.values, len(p.current)), p.current...)
 }
 
 func (p *fixedPage[T, B]) restore(indices []uint32) {
 	known := bitsOf[B, T](p.known.keys)
 	p.bound(known)
+	p.values = grow(p.values, len(indices))
 	for _, i := range indices {
 		p.values = append(p.values, known[i])
 	}
@@ -212,74 +217,4 @@ func zero(negative bool) float64 {
 		return math.Copysign(0, -1)
 	}
 	return 0
-}
-
-// numberTable is a dictionary of numbers: a hash table with linear probing.
-type numberTable[K uint32 | uint64] struct {
-	keys  []K
-	slots []uint32 // for each hash, where a key is, and 1 more
-	shift int      // of a hash, to a slot
-}
-
-const (
-	// fullNumbers are the most that are worth looking up: their table stays in a processor's cache, and their indices have 16 bits.
-	fullNumbers = 1 << 16
-	// leastSlots are those of a table without keys.
-	leastSlots = 1 << 10
-)
-
-// multiplier of hashes. Nobody outside knows it, so that nobody can put numbers whose hashes are all the same.
-var multiplier = rand.Uint64() | 1
-
-func (t *numberTable[K]) index(indices []uint32, numbers []K) []uint32 {
-	t.reserve(len(t.keys) + len(numbers))
-	slots, keys, shift := t.slots, t.keys, t.shift&63
-	for _, v := range numbers {
-		at := slotOf(v, shift)
-		for {
-			s := slots[at]
-			if s == 0 {
-				keys = append(keys, v)
-				s = uint32(len(keys))
-				slots[at] = s
-			} else if keys[s-1] != v {
-				if at++; at == uint64(len(slots)) {
-					at = 0
-				}
-				continue
-			}
-			indices = append(indices, s-1)
-			break
-		}
-	}
-	t.keys = keys
-	return indices
-}
-
-func slotOf[K uint32 | uint64](v K, shift int) uint64 {
-	h := uint64(v)
-	return (h ^ h>>32) * multiplier >> shift
-}
-
-// reserve makes room for n keys, in twice as many slots or more.
-func (t *numberTable[K]) reserve(n int) {
-	if len(t.slots) >= 2*n {
-		return
-	}
-	size := max(leastSlots, 1<<bits.Len(uint(2*n-1)))
-	t.slots, t.shift = make([]uint32, size), 64-bits.Len(uint(size-1))
-	for i, v := range t.keys {
-		at := slotOf(v, t.shift)
-		for t.slots[at] != 0 {
-			if at++; at == uint64(size) {
-				at = 0
-			}
-		}
-		t.slots[at] = uint32(i + 1)
-	}
-}
-
-func (t *numberTable[K]) clear() {
-	clear(t.slots)
-	t.keys = t.keys[:0]
 }

@@ -2,7 +2,9 @@ package format
 
 import (
 	"fmt"
+	"io"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -48,8 +50,9 @@ const (
 	pieceRows = 1 << 12
 	// decidingValues are looked at before it is decided on a dictionary.
 	decidingValues = 1 << 14
-	// leastRepeats is how often a value has to occur among them on the average. Then looking up is the cheapest way to make them small.
-	leastRepeats = 4
+	// mostDistinct of four of them may be distinct. Then there are hardly more values than a dictionary should have, and to look them up takes less
+	// time than to compress them.
+	mostDistinct = 3
 	// longestBound is the longest text that statistics have. It is left out otherwise, as arrow-go does.
 	longestBound = 4096
 )
@@ -100,7 +103,7 @@ func (e *flatEncoder) write(array arrow.Array) error {
 		if e.mode == withoutDictionary {
 			e.values.plain()
 		} else {
-			e.indices = e.values.index(e.indices)
+			e.indices = e.values.index(grow(e.indices, n))
 		}
 		if e.nullable {
 			e.addLevels(valid, data.Offset()+from, n)
@@ -118,6 +121,14 @@ func (e *flatEncoder) write(array arrow.Array) error {
 	return nil
 }
 
+// grow makes room for n items more; twice as much as there is, where there is none: append adds a quarter at a time.
+func grow[T any](items []T, n int) []T {
+	if cap(items)-len(items) < n {
+		items = slices.Grow(items, max(n, len(items)))
+	}
+	return items
+}
+
 func (e *flatEncoder) addLevels(valid []byte, from, rows int) {
 	if size := int(bitutil.BytesForBits(int64(e.rows + rows))); size > len(e.valid) {
 		e.valid = append(e.valid, make([]byte, size-len(e.valid))...)
@@ -133,7 +144,7 @@ func (e *flatEncoder) addLevels(valid []byte, from, rows int) {
 // decide goes on with the dictionary or without.
 func (e *flatEncoder) decide() {
 	n, _ := e.values.dictionary()
-	if n*leastRepeats <= len(e.indices) && !e.values.full() {
+	if n*4 <= len(e.indices)*mostDistinct && !e.values.full() {
 		e.mode = withDictionary
 		return
 	}
@@ -203,59 +214,70 @@ func (e *flatEncoder) finish(out *countingWriter, next func() *metadata.ColumnCh
 		pages.DictEncodingStats = map[parquet.Encoding]int32{parquet.Encodings.Plain: 1}
 		pages.DataEncodingStats[parquet.Encodings.RLEDict] = c.indexed
 	}
-	info.DataPageOffset = start + int64(len(dictionary.pages))
-	info.CompressedSize = int64(len(dictionary.pages) + len(c.pages))
+	info.DataPageOffset = start + int64(dictionary.compressed)
+	info.CompressedSize = int64(dictionary.compressed + c.compressed)
 	info.UncompressedSize = int64(dictionary.uncompressed + c.uncompressed)
 	if err := told.Finish(info, c.indexed > 0, c.indexed > 0 && c.plain > 0, pages); err != nil {
 		return err
 	}
-	if _, err := out.Write(dictionary.pages); err != nil {
+	if err := dictionary.writeTo(out); err != nil {
 		return err
 	}
-	_, err := out.Write(c.pages)
-	return err
+	return c.writeTo(out)
 }
 
 func (e *flatEncoder) drop() { e.chunk.reset() }
 
 // chunk is a column chunk, as far as it is encoded.
 type chunk struct {
-	pages          []byte // with their headers, without the dictionary
-	pooled         *[]byte
-	uncompressed   int   // bytes, of the same
-	values, nulls  int   // all rows, and those of them that are null
-	indexed, plain int32 // pages with indices, and with values
+	memory         *[]byte  // that pages lie in; nil if there are none yet
+	pages          [][2]int // where each begins, with its header, and where it ends
+	compressed     int      // bytes of them
+	uncompressed   int      // bytes of the same without compression
+	values, nulls  int      // all rows, and those of them that are null
+	indexed, plain int32    // pages with indices, and with values
 }
 
 // maxPage leaves as much of 31 bits as compression may add.
 const maxPage = math.MaxInt32 / 8 * 6
 
-// add compresses a page, and appends it with its header before it.
+// add compresses a page, and puts its header before it.
 func (c *chunk) add(h pageHeader, body []byte) error {
 	if len(body) > maxPage {
 		return fmt.Errorf("a value takes more than %d bytes, for which there are no pages in Parquet: put shorter ones", maxPage)
 	}
-	if c.pooled == nil {
-		c.pooled = chunks.Get().(*[]byte)
-		c.pages = (*c.pooled)[:0]
+	if c.memory == nil {
+		c.memory = chunks.Get().(*[]byte)
 	}
-	scratch := buffers.Get().(*[]byte)
-	defer buffers.Put(scratch)
-	packed := s2.EncodeSnappy((*scratch)[:cap(*scratch)], body)
-	*scratch = packed
+	m := grow(*c.memory, maxHeader+s2.MaxEncodedLen(len(body)))
+	start := len(m) + maxHeader // of the page, which is at least as far behind as its header is long
+	packed := s2.EncodeSnappy(m[start:start:cap(m)], body)
 	h.uncompressed, h.compressed = len(body), len(packed)
-	before := len(c.pages)
-	c.pages = appendPageHeader(c.pages, h)
-	c.uncompressed += len(c.pages) - before + len(body)
-	c.pages = append(c.pages, packed...)
+	var header [maxHeader]byte
+	encoded := appendPageHeader(header[:0], h)
+	m = m[:start+len(packed)]
+	copy(m[start-len(encoded):], encoded)
+	*c.memory = m
+	c.pages = append(c.pages, [2]int{start - len(encoded), len(m)})
+	c.compressed += len(encoded) + len(packed)
+	c.uncompressed += len(encoded) + len(body)
+	return nil
+}
+
+func (c *chunk) writeTo(w io.Writer) error {
+	for _, p := range c.pages {
+		if _, err := w.Write((*c.memory)[p[0]:p[1]]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // reset makes it another chunk, without pages.
 func (c *chunk) reset() {
-	if c.pooled != nil {
-		*c.pooled = c.pages
-		chunks.Put(c.pooled)
+	if c.memory != nil {
+		*c.memory = (*c.memory)[:0]
+		chunks.Put(c.memory)
 	}
 	*c = chunk{}
 }

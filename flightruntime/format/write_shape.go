@@ -13,7 +13,7 @@ import (
 
 // pqarrow cannot write all that Parquet can hold: no durations, no lists of fixed size that are null or slices, and no lists that have
 // values where they are null. What it is given is therefore brought into shape: durations become integers, lists of fixed size become
-// lists, and lists are empty where they are null. The schema stored in the file says what they were, for all readers of Arrow's.
+// lists, lists are empty where they are null, and dictionaries have no null. The schema stored in the file says what they were, for all readers of Arrow's.
 
 // parquetSchema is the schema of batches in shape.
 func parquetSchema(schema *arrow.Schema) *arrow.Schema {
@@ -75,6 +75,8 @@ func parquetData(data arrow.ArrayData, t arrow.DataType, absent absence) (arrow.
 	switch was := data.DataType().(type) {
 	case *arrow.DurationType:
 		return array.NewData(t, data.Len(), data.Buffers(), nil, data.NullN(), data.Offset()), nil
+	case *arrow.DictionaryType:
+		return parquetDictionary(data)
 	case *arrow.StructType:
 		return parquetStruct(data, t.(*arrow.StructType), absent)
 	case *arrow.FixedSizeListType:
@@ -111,6 +113,28 @@ func parquetStruct(data arrow.ArrayData, t *arrow.StructType, absent absence) (a
 		defer children[i].Release()
 	}
 	return array.NewData(t, data.Len(), data.Buffers(), children, data.NullN(), data.Offset()), nil
+}
+
+// parquetDictionary makes null whatever refers to a null in its dictionary, of which Parquet has none.
+func parquetDictionary(data arrow.ArrayData) (arrow.ArrayData, error) {
+	known := array.MakeFromData(data.Dictionary())
+	defer known.Release()
+	if known.NullN() == 0 {
+		data.Retain()
+		return data, nil
+	}
+	a := array.NewDictionaryData(data)
+	defer a.Release()
+	validity := make([]byte, bitutil.BytesForBits(int64(data.Offset()+data.Len())))
+	valid := 0
+	for i := range data.Len() {
+		if a.IsValid(i) && known.IsValid(a.GetValueIndex(i)) {
+			bitutil.SetBit(validity, data.Offset()+i)
+			valid++
+		}
+	}
+	buffers := []*memory.Buffer{memory.NewBufferBytes(validity), data.Buffers()[1]}
+	return array.NewDataWithDictionary(data.DataType(), data.Len(), buffers, data.Len()-valid, data.Offset(), data.Dictionary().(*array.Data)), nil
 }
 
 // parquetList makes a list, large list or map of lists whose i-th one is the range of values that bounds tells, if it is not null.
