@@ -3,6 +3,7 @@ package format_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -37,10 +38,7 @@ func flatTypes() []arrow.DataType {
 // randomColumn has runs of equal values and of nulls, short and long text, and few or many distinct values.
 func randomColumn(t testing.TB, r *rand.Rand, dt arrow.DataType, rows int, nulls bool) arrow.Array {
 	t.Helper()
-	distinct := []int{1, 3, 100, 1 << 20}[r.IntN(4)]
-	if d, ok := dt.(*arrow.DictionaryType); ok && d.IndexType.ID() == arrow.INT8 {
-		distinct = min(distinct, 100)
-	}
+	distinct := min([]int{1, 3, 100, 1 << 20}[r.IntN(4)], mostDistinct(dt))
 	b := array.NewBuilder(memory.DefaultAllocator, dt)
 	defer b.Release()
 	for left := rows; left > 0; {
@@ -62,6 +60,30 @@ func randomColumn(t testing.TB, r *rand.Rand, dt arrow.DataType, rows int, nulls
 	return b.NewArray()
 }
 
+// mostDistinct is how many numbers from zero on there can be of a type, as far as that is less than a million.
+func mostDistinct(dt arrow.DataType) int {
+	switch dt := dt.(type) {
+	case *arrow.DictionaryType:
+		return mostDistinct(dt.IndexType)
+	case *arrow.Decimal128Type:
+		return min(1<<20, int(math.Pow10(int(dt.Precision-dt.Scale))))
+	}
+	switch dt.ID() {
+	case arrow.INT8:
+		return 1 << 7
+	case arrow.UINT8:
+		return 1 << 8
+	case arrow.INT16:
+		return 1 << 15
+	case arrow.UINT16:
+		return 1 << 16
+	case arrow.FLOAT16:
+		return 1 << 11 // beyond which not every integer is one
+	default:
+		return 1 << 20
+	}
+}
+
 func appendNumber(t testing.TB, b array.Builder, v int) {
 	t.Helper()
 	text := fmt.Sprint(v)
@@ -81,6 +103,11 @@ func appendNumber(t testing.TB, b array.Builder, v int) {
 	case *array.Int8Builder:
 		b.Append(int8(v))
 		return
+	case *array.BinaryDictionaryBuilder:
+		if err := b.AppendString(strings.Repeat(text, v%7)); err != nil {
+			t.Fatal(err)
+		}
+		return
 	case *array.BooleanBuilder:
 		b.Append(v%2 == 0)
 		return
@@ -96,7 +123,7 @@ func appendNumber(t testing.TB, b array.Builder, v int) {
 	case *array.BinaryBuilder: // of text as well
 		b.AppendString(strings.Repeat(text, v%7))
 		return
-	case *array.StringBuilder, *array.LargeStringBuilder, *array.BinaryDictionaryBuilder:
+	case *array.StringBuilder, *array.LargeStringBuilder:
 		text = strings.Repeat(text, v%7)
 	}
 	if err := b.AppendValueFromString(text); err != nil {
