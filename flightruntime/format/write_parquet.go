@@ -3,7 +3,6 @@ package format
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"io"
 	"runtime"
 
@@ -125,7 +124,7 @@ func (p *parquetEncoder) write(batch arrow.RecordBatch) error {
 		bytes := size / rows * n
 		if p.rows == maxGroupRows || p.bytes > 0 && p.bytes+bytes > maxGroupBytes {
 			if err := p.finishGroup(); err != nil {
-				return err
+				return undecodable(err)
 			}
 		}
 		n = min(n, maxGroupRows-p.rows)
@@ -195,7 +194,10 @@ func (p *parquetEncoder) close() error {
 			c.drop()
 		}
 	}()
-	return undecodable(errors.Join(p.finishGroup(), p.writeFooter()))
+	if err := p.finishGroup(); err != nil {
+		return undecodable(err)
+	}
+	return undecodable(p.writeFooter())
 }
 
 func (p *parquetEncoder) writeFooter() error {

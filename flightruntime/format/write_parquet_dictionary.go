@@ -32,7 +32,7 @@ func dictionaryPageOf(t *arrow.DictionaryType) pageValues {
 // dictionaryPage has text that is told by indices. A file has one dictionary for a column chunk, and batches have others: each of their values
 // that is used is looked up once.
 type dictionaryPage[I int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64] struct {
-	textPage[int32] // its current values are all of the dictionary's
+	textPage[int32] // its current values are all of the dictionary's, and pages have indices alone
 
 	rows    []I // the current ones
 	scratch []I
@@ -40,8 +40,8 @@ type dictionaryPage[I int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | u
 	places  []uint32        // for each value, where it is in the file's dictionary, and 1 more; 0 if it is not known to be there
 }
 
-func (p *dictionaryPage[I]) take(data arrow.ArrayData, from, most int, valid []byte) int {
-	rows := min(most, data.Len()-from)
+func (p *dictionaryPage[I]) take(data arrow.ArrayData, from, most int, valid []byte) (rows, size int) {
+	rows = min(most, data.Len()-from)
 	at := data.Offset() + from
 	p.rows = arrow.GetData[I](data.Buffers()[1].Bytes())[at : at+rows]
 	if valid != nil {
@@ -56,16 +56,10 @@ func (p *dictionaryPage[I]) take(data arrow.ArrayData, from, most int, valid []b
 			p.open(d, 0)
 			p.offsets = p.offsets[:d.Len()+1]
 		}
-		p.forget()
+		p.places = grow(p.places[:0], d.Len())[:d.Len()]
+		clear(p.places)
 	}
-	return rows
-}
-
-// forget forgets the places, of which there are none yet, or no more.
-func (p *dictionaryPage[I]) forget() {
-	n := len(p.offsets) - 1
-	p.places = grow(p.places[:0], n)[:n]
-	clear(p.places)
+	return rows, len(p.rows)
 }
 
 func (p *dictionaryPage[I]) value(i I) []byte { return p.text[p.offsets[i]:p.offsets[i+1]] }
@@ -83,19 +77,9 @@ func (p *dictionaryPage[I]) index(indices []uint32) []uint32 {
 	return indices
 }
 
-func (p *dictionaryPage[I]) plain() {
-	limits := newTextBounds(p.least, p.most)
-	for _, i := range p.rows {
-		p.values = appendText(p.values, p.value(i))
-		limits.add(p.value(i))
-	}
-	p.bound(limits.least, limits.most)
-}
-
-func (p *dictionaryPage[I]) restore(indices []uint32) {
-	p.textPage.restore(indices)
-	p.forget()
-}
+// repeat and full: a file's dictionary has no more than those of the batches together, while their rows could have any number of bytes.
+func (p *dictionaryPage[I]) repeat(int) bool { return true }
+func (p *dictionaryPage[I]) full() bool      { return false }
 
 func (p *dictionaryPage[I]) endChunk() {
 	p.textPage.endChunk()

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"encoding/binary"
 	"math"
 	"unsafe"
 
@@ -87,8 +86,8 @@ type fixedPage[T physical, B uint32 | uint64] struct {
 	bounded     bool
 }
 
-func (p *fixedPage[T, B]) take(data arrow.ArrayData, from, most int, valid []byte) int {
-	rows := min(most, data.Len()-from)
+func (p *fixedPage[T, B]) take(data arrow.ArrayData, from, most int, valid []byte) (rows, size int) {
+	rows = min(most, data.Len()-from)
 	if p.scratch == nil && (valid != nil || p.narrow) {
 		p.scratch = make([]T, pieceRows)
 	}
@@ -96,7 +95,7 @@ func (p *fixedPage[T, B]) take(data arrow.ArrayData, from, most int, valid []byt
 	if valid != nil {
 		p.current = compact(p.scratch, p.current, valid, data.Offset()+from)
 	}
-	return rows
+	return rows, len(p.current) * int(unsafe.Sizeof(B(0)))
 }
 
 // compact leaves out values where the bitmap, from a position on, has no bit that is set. The output may be the input.
@@ -137,6 +136,8 @@ func (p *fixedPage[T, B]) restore(indices []uint32) {
 func (p *fixedPage[T, B]) page() []byte { return arrow.GetBytes(p.values) }
 func (p *fixedPage[T, B]) endPage()     { p.values = p.values[:0] }
 func (p *fixedPage[T, B]) full() bool   { return len(p.known.keys) >= fullNumbers }
+
+func (p *fixedPage[T, B]) repeat(indices int) bool { return fewDistinct(len(p.known.keys), indices) }
 
 func (p *fixedPage[T, B]) dictionary() (int, []byte) {
 	return len(p.known.keys), arrow.GetBytes(p.known.keys)
@@ -192,29 +193,15 @@ func extremes[T physical]() (smallest, largest T) {
 	return smallest, largest
 }
 
-// plainNumber is a bound in plain encoding. Zero is the negative zero of floating-point numbers as the least, the positive one as the most:
-// writers and readers may not tell one from the other.
+// plainNumber is a bound in plain encoding. Of zeros, floating-point numbers have the negative one as the least and the positive one as the most:
+// readers may not tell one from the other.
 func plainNumber[T physical](v T, least bool) []byte {
-	switch v := any(v).(type) {
-	case float32:
-		if v == 0 {
-			v = float32(zero(least))
+	if v == 0 {
+		zero := 0.0
+		if least {
+			zero = math.Copysign(0, -1) // which is 0 as an integer
 		}
-		return binary.LittleEndian.AppendUint32(nil, math.Float32bits(v))
-	case float64:
-		if v == 0 {
-			v = zero(least)
-		}
-		return binary.LittleEndian.AppendUint64(nil, math.Float64bits(v))
-	default:
-		one := []T{any(v).(T)}
-		return append([]byte(nil), arrow.GetBytes(one)...)
+		v = T(zero)
 	}
-}
-
-func zero(negative bool) float64 {
-	if negative {
-		return math.Copysign(0, -1)
-	}
-	return 0
+	return arrow.GetBytes([]T{v})
 }

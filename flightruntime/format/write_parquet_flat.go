@@ -24,6 +24,7 @@ type flatEncoder struct {
 
 	mode    dictionaryMode
 	indices []uint32 // of the page's values in the dictionary, unless the mode is withoutDictionary
+	looked  int      // bytes that the page's values would take themselves, while the mode is undecided
 
 	rows, nulls int    // of the page
 	valid       []byte // of these: a bit for each row
@@ -50,18 +51,16 @@ const (
 	pieceRows = 1 << 12
 	// decidingValues are looked at before it is decided on a dictionary.
 	decidingValues = 1 << 14
-	// mostDistinct of four of them may be distinct. Then there are hardly more values than a dictionary should have, and to look them up takes less
-	// time than to compress them.
-	mostDistinct = 3
 	// longestBound is the longest text that statistics have. It is left out otherwise, as arrow-go does.
 	longestBound = 4096
 )
 
 // pageValues are the values of a page that are not null, and the dictionary of those of its column chunk.
 type pageValues interface {
-	// take takes rows of an array: those from a row on, at most so many. It tells how many it took; their values are current until it is
-	// called again. Where valid is not nil, rows are null whose bit, from the row's own position on, is not set.
-	take(data arrow.ArrayData, from, most int, valid []byte) (rows int)
+	// take takes rows of an array: those from a row on, at most so many. It tells how many it took, and how many bytes their values are in
+	// plain encoding, or a little more: a page's at most, unless it is one row. The values are current until it is called again. Where valid
+	// is not nil, rows are null whose bit, from the row's own position on, is not set.
+	take(data arrow.ArrayData, from, most int, valid []byte) (rows, size int)
 	// index appends the indices of the current values to some, in a dictionary that grows by those which it does not have.
 	index(indices []uint32) []uint32
 	// plain adds the current values to the page, in plain encoding.
@@ -74,6 +73,8 @@ type pageValues interface {
 	endPage()
 	// dictionary is how many values it has, and these in plain encoding.
 	dictionary() (n int, page []byte)
+	// repeat is whether the values of so many indices are few enough to go on with a dictionary.
+	repeat(indices int) bool
 	// full is whether the dictionary should not grow any more.
 	full() bool
 	// bounds are the least and the largest value of the column chunk in plain encoding, without the length of text; nil if there are none.
@@ -81,6 +82,10 @@ type pageValues interface {
 	// endChunk begins another column chunk.
 	endChunk()
 }
+
+// fewDistinct is whether values repeat. Where three of four are distinct, there are hardly more values in all than a dictionary should have, and
+// to look them up takes less time than to compress them.
+func fewDistinct(distinct, all int) bool { return distinct*4 <= all*3 }
 
 func newFlatEncoder(column *schema.Column, values pageValues) *flatEncoder {
 	return &flatEncoder{column: column, nullable: column.MaxDefinitionLevel() > 0, values: values}
@@ -99,17 +104,18 @@ func (e *flatEncoder) write(array arrow.Array) error {
 			}
 			e.mode = withoutDictionary
 		}
-		n := e.values.take(data, from, min(pieceRows, pageRows-e.rows), valid)
+		n, size := e.values.take(data, from, min(pieceRows, pageRows-e.rows), valid)
 		if e.mode == withoutDictionary {
 			e.values.plain()
 		} else {
 			e.indices = e.values.index(grow(e.indices, n))
+			e.looked += size
 		}
 		if e.nullable {
 			e.addLevels(valid, data.Offset()+from, n)
 		}
 		e.rows, from = e.rows+n, from+n
-		if e.mode == undecided && (len(e.indices) >= decidingValues || e.values.full()) {
+		if e.mode == undecided && (len(e.indices) >= decidingValues || e.looked >= pageBytes) {
 			e.decide()
 		}
 		if e.rows >= pageRows || e.mode == withoutDictionary && len(e.values.page()) >= pageBytes {
@@ -143,8 +149,7 @@ func (e *flatEncoder) addLevels(valid []byte, from, rows int) {
 
 // decide goes on with the dictionary or without.
 func (e *flatEncoder) decide() {
-	n, _ := e.values.dictionary()
-	if n*4 <= len(e.indices)*mostDistinct && !e.values.full() {
+	if e.values.repeat(len(e.indices)) {
 		e.mode = withDictionary
 		return
 	}
@@ -180,7 +185,7 @@ func (e *flatEncoder) endPage() error {
 		return fmt.Errorf("column %s: %w", quoted(e.column.Name()), err)
 	}
 	e.chunk.values, e.chunk.nulls = e.chunk.values+e.rows, e.chunk.nulls+e.nulls
-	e.rows, e.nulls, e.indices = 0, 0, e.indices[:0]
+	e.rows, e.nulls, e.indices, e.looked = 0, 0, e.indices[:0], 0
 	e.values.endPage()
 	return nil
 }

@@ -22,7 +22,8 @@ type pqarrowEncoder struct {
 
 func newPqarrowEncoder(f arrow.Field, props *parquet.WriterProperties) (*pqarrowEncoder, error) {
 	p := &pqarrowEncoder{schema: arrow.NewSchema([]arrow.Field{f}, nil), props: props}
-	return p, p.begin()
+	err := p.begin()
+	return p, err
 }
 
 func (p *pqarrowEncoder) begin() (err error) {

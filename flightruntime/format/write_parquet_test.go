@@ -165,6 +165,7 @@ func numbersOf[T int8 | uint8 | int64 | uint64 | float32 | float64](t arrow.Data
 func doubles(values ...float64) arrow.Array {
 	return numbersOf(arrow.PrimitiveTypes.Float64, values...)
 }
+
 func floats(values ...float32) arrow.Array { return numbersOf(arrow.PrimitiveTypes.Float32, values...) }
 
 func texts(values ...string) arrow.Array {
@@ -197,7 +198,7 @@ func TestParquetStatistics(t *testing.T) {
 				values[i] = 5 + float64(i)/20_000
 			}
 		}
-		return doubles(append(values, special...)...)
+		return doubles(slices.Concat(values, special)...)
 	}
 	for name, c := range map[string]struct {
 		column arrow.Array
@@ -285,12 +286,17 @@ func TestParquetDictionaries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var batches []arrow.RecordBatch
+			nulls := 0
 			for _, column := range c.columns {
 				batches = append(batches, columnOf(column, true))
+				nulls += column.NullN()
 			}
 			data := written(t, format.Parquet, batches[0].Schema(), batches...)
 			if d := cmp.Diff(c.want, kindsOfPages(t, data)); d != "" {
 				t.Errorf("pages (-want +got):\n%s", d)
+			}
+			if got := statisticsOf(t, data).Nulls; got != int64(nulls) {
+				t.Errorf("%d nulls, want %d", got, nulls)
 			}
 			sameValues(t, "by us", columnIn(batches...), byUs(t, data))
 			sameValues(t, "by pqarrow", columnIn(batches...), byPqarrow(t, data))
@@ -364,6 +370,34 @@ func TestParquetDictionariesEndWithTheRowGroup(t *testing.T) {
 		if err != nil || string(s.EncodeMin()) != want[0] || string(s.EncodeMax()) != want[1] {
 			t.Errorf("row group %d: bounds %q and %q, %v, want %q", group, s.EncodeMin(), s.EncodeMax(), err, want)
 		}
+	}
+}
+
+// Whether there is a dictionary is decided for each row group.
+func TestParquetDictionariesOfEachRowGroup(t *testing.T) {
+	few, many := func(i int) int { return i % 10 }, func(i int) int { return i }
+	for _, order := range [][]func(int) int{{few, many}, {many, few}} {
+		var batches []arrow.RecordBatch
+		for _, f := range order {
+			batches = append(batches, columnOf(series(1<<20, f), false)) // as many rows as a row group has
+		}
+		data := written(t, format.Parquet, batches[0].Schema(), batches...)
+		for group, f := range order {
+			if got, want := chunkOf(t, data, group).HasDictionaryPage(), f(10) == 0; got != want {
+				t.Errorf("row group %d has a dictionary: %t, want %t", group, got, want)
+			}
+		}
+	}
+}
+
+// Rows of few long values take as little in a file as in memory, and to write them does not take more.
+func TestParquetDictionariesAreNotExpanded(t *testing.T) {
+	column := array.NewDictionaryArray(dictionaryOf(arrow.PrimitiveTypes.Int8, arrow.BinaryTypes.String),
+		numbersOf(arrow.PrimitiveTypes.Int8, slices.Repeat([]int8{0, 1}, 50_000)...), seriesOfText(2, 1<<20, func(i int) int { return i }))
+	batch := columnOf(column, false) // of 2 MiB, or 100 GiB
+	data := written(t, format.Parquet, batch.Schema(), batch, batch)
+	if d := cmp.Diff([]string{"dictionary", "indices"}, kindsOfPages(t, data)); d != "" || len(data) > 1<<20 {
+		t.Errorf("a file of %d bytes, pages (-want +got):\n%s", len(data), d)
 	}
 }
 

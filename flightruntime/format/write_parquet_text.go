@@ -22,15 +22,17 @@ type textPage[O int32 | int64] struct {
 	least, most []byte
 }
 
-func (p *textPage[O]) take(data arrow.ArrayData, from, most int, valid []byte) int {
-	rows := min(most, data.Len()-from)
+func (p *textPage[O]) take(data arrow.ArrayData, from, most int, valid []byte) (rows, size int) {
+	rows = min(most, data.Len()-from)
 	p.at, p.valid = data.Offset()+from, valid
 	p.open(data, from)
-	for rows > 1 && int64(p.offsets[rows])-int64(p.offsets[0]) > pageBytes {
+	sizeOf := func(rows int) int { return int(p.offsets[rows]-p.offsets[0]) + rows*lengthBytes }
+	for rows > 1 && sizeOf(rows) > pageBytes {
 		rows /= 2
 	}
+	size = sizeOf(rows)
 	p.offsets = p.offsets[:rows+1]
-	return rows
+	return rows, size
 }
 
 // open finds the text of an array, and its offsets from a value on.
@@ -103,6 +105,11 @@ func (p *textPage[O]) page() []byte              { return p.values }
 func (p *textPage[O]) endPage()                  { p.values = p.values[:0] }
 func (p *textPage[O]) full() bool                { return len(p.known.entries) >= fullText }
 func (p *textPage[O]) dictionary() (int, []byte) { return len(p.known.ends), p.known.entries }
+
+func (p *textPage[O]) repeat(indices int) bool {
+	return fewDistinct(len(p.known.ends), indices) && !p.full()
+}
+
 func (p *textPage[O]) bounds() (least, most []byte) {
 	p.bound(p.known.bounds())
 	return p.least, p.most
