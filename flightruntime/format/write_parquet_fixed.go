@@ -81,7 +81,7 @@ type fixedPage[T physical, B uint32 | uint64] struct {
 	values  []T // of the page
 	known   numberTable[B]
 
-	// least and most are of the values outside of the dictionary, if there are any: least is not greater than most then.
+	// least and most are those of the values outside of the dictionary, if it is bounded. Of nothing but NaN, least is greater than most.
 	least, most T
 	bounded     bool
 }
