@@ -75,7 +75,7 @@ func TestParquetColumnsAreReadAsTheyWereWritten(t *testing.T) {
 			for seed := range uint64(12) {
 				r := rand.New(rand.NewPCG(seed, 13))
 				isNullable := r.IntN(2) == 0
-				whole := columnOf(randomColumn(t, r, dt, []int{1, 100, 5_000, 50_000}[r.IntN(4)], isNullable && r.IntN(4) > 0), isNullable)
+				whole := columnOf(randomColumn(t, r, dt, []int{1, 100, 5_000, 20_000}[r.IntN(4)], isNullable && r.IntN(4) > 0), isNullable)
 				var batches []arrow.RecordBatch
 				at := r.Int64N(whole.NumRows())
 				for range 1 + r.IntN(4) { // some of them without rows
@@ -263,7 +263,7 @@ func nulls(t arrow.DataType, n int) arrow.Array {
 func TestParquetDictionaries(t *testing.T) {
 	itself := func(i int) int { return i }
 	oneOf := func(n int) func(int) int { return func(i int) int { return i % n } }
-	few, more := 20_000, 200_000
+	few, more := 20_000, 150_000
 	fewFirst := func(i int) int { return max(i-few, i%10) } // ten, and then each a new one
 	for name, c := range map[string]struct {
 		columns []arrow.Array // one after the other
