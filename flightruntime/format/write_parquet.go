@@ -1,10 +1,12 @@
 package format
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
@@ -36,6 +38,7 @@ type parquetEncoder struct {
 	meta   *metadata.FileMetaDataBuilder
 	// columns encode the schema's fields.
 	columns []columnEncoder
+	order   []int // in which columns are encoded
 
 	groups int
 	rows   int64 // of the current row group
@@ -82,6 +85,7 @@ func newParquetEncoder(w io.Writer, schema *arrow.Schema) (encoder, error) {
 		p.columns = append(p.columns, c)
 		leaf += leaves(f.Type)
 	}
+	p.order = make([]int, len(p.columns))
 	_, err = p.out.Write(magicParquet)
 	return p, err
 }
@@ -141,14 +145,20 @@ func (p *parquetEncoder) writeSlice(batch arrow.RecordBatch) error {
 		return err
 	}
 	defer shaped.Release()
+	// The largest columns come first, so that none is left when all others are done.
+	sizes := make([]uint64, len(p.columns))
+	for i, c := range shaped.Columns() {
+		p.order[i], sizes[i] = i, c.Data().SizeInBytes()
+	}
+	slices.SortFunc(p.order, func(a, b int) int { return cmp.Compare(sizes[b], sizes[a]) })
 	return p.sideBySide(func(i int) error { return p.columns[i].write(shaped.Column(i)) })
 }
 
-// sideBySide calls f for each column, for as many at a time as there are processors.
+// sideBySide calls f for each column, in their order, for as many at a time as there are processors.
 func (p *parquetEncoder) sideBySide(f func(column int) error) error {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range p.columns {
+	for _, i := range p.order {
 		group.Go(func() error { return contained(func() error { return f(i) }) })
 	}
 	return group.Wait()

@@ -65,7 +65,6 @@ func (p *dictionaryPage[I]) take(data arrow.ArrayData, from, most int, valid []b
 func (p *dictionaryPage[I]) value(i I) []byte { return p.text[p.offsets[i]:p.offsets[i+1]] }
 
 func (p *dictionaryPage[I]) index(indices []uint32) []uint32 {
-	p.known.reserve(len(p.known.ends) + min(len(p.rows), len(p.places)))
 	for _, i := range p.rows {
 		place := p.places[i]
 		if place == 0 {

@@ -20,44 +20,50 @@ const (
 	fullNumbers = 1 << 16
 	// leastSlots are those of a table without keys.
 	leastSlots = 1 << 6
+	// numberSlots and textSlots are how many there are for each key. With fewer, a processor guesses wrong more often where it has to look on; with
+	// more, they leave its cache.
+	numberSlots = 4
+	textSlots   = 8
 )
 
 // multiplier of hashes. Nobody outside knows it, so that nobody can put numbers whose hashes are all the same.
 var multiplier = rand.Uint64() | 1
 
+// index appends the places of numbers to some. Those that are not there are added.
 func (t *numberTable[K]) index(indices []uint32, numbers []K) []uint32 {
-	t.reserve(len(t.keys) + len(numbers))
-	slots, keys, shift := t.slots, t.keys, t.shift&63
-	mask := uint64(len(slots) - 1)
+	if t.slots == nil {
+		t.spread(leastSlots)
+	}
+	slots, shift := t.slots, t.shift
 	for _, v := range numbers {
+		mask := uint64(len(slots) - 1)
 		at := slotOf(v, shift)
 		s := slots[at&mask]
-		for s != 0 && keys[s-1] != v {
+		for s != 0 && t.keys[s-1] != v {
 			at++
 			s = slots[at&mask]
 		}
 		if s == 0 {
-			keys = append(keys, v)
-			s = uint32(len(keys))
+			t.keys = append(t.keys, v)
+			s = uint32(len(t.keys))
 			slots[at&mask] = s
+			if numberSlots*len(t.keys) > len(slots) {
+				t.spread(2 * len(slots))
+				slots, shift = t.slots, t.shift
+			}
 		}
 		indices = append(indices, s-1)
 	}
-	t.keys = keys
 	return indices
 }
 
 func slotOf[K uint32 | uint64](v K, shift int) uint64 {
 	h := uint64(v)
-	return (h ^ h>>32) * multiplier >> shift
+	return (h ^ h>>32) * multiplier >> (shift & 63)
 }
 
-// reserve makes room for n keys, in twice as many slots or more.
-func (t *numberTable[K]) reserve(n int) {
-	if len(t.slots) >= 2*n {
-		return
-	}
-	size := max(leastSlots, 1<<bits.Len(uint(2*n-1)))
+// spread puts the keys into so many slots, a power of two.
+func (t *numberTable[K]) spread(size int) {
 	t.slots, t.shift = make([]uint32, size), 64-bits.Len(uint(size-1))
 	for i, v := range t.keys {
 		at := int(slotOf(v, t.shift))
@@ -100,8 +106,11 @@ func (t *textTable) entry(i int) []byte {
 	return t.entries[from:t.ends[i]]
 }
 
-// index is where a value is, which is added if it is not there. There has to be room for it.
+// index is where a value is, which is added if it is not there.
 func (t *textTable) index(value []byte) uint32 {
+	if t.slots == nil {
+		t.spread(leastSlots)
+	}
 	h := maphash.Bytes(textSeed, value)
 	mask := uint64(len(t.slots) - 1)
 	for at := h & mask; ; at = (at + 1) & mask {
@@ -110,6 +119,9 @@ func (t *textTable) index(value []byte) uint32 {
 			t.entries = appendText(t.entries, value)
 			t.ends = append(t.ends, len(t.entries))
 			t.slots[at] = h&upperHalf | uint64(len(t.ends))
+			if textSlots*len(t.ends) > len(t.slots) {
+				t.spread(2 * len(t.slots))
+			}
 			return uint32(len(t.ends) - 1)
 		}
 		if i := int(uint32(s)) - 1; s&upperHalf == h&upperHalf && bytes.Equal(t.entry(i)[lengthBytes:], value) {
@@ -118,15 +130,8 @@ func (t *textTable) index(value []byte) uint32 {
 	}
 }
 
-// reserve makes room for n entries, in twice as many slots or more.
-func (t *textTable) reserve(n int) {
-	if len(t.slots) >= 2*n {
-		return
-	}
-	size := leastSlots
-	for size < 2*n {
-		size *= 2
-	}
+// spread puts the entries into so many slots, a power of two.
+func (t *textTable) spread(size int) {
 	t.slots = make([]uint64, size)
 	mask := uint64(size - 1)
 	for i := range t.ends {

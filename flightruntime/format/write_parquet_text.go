@@ -45,7 +45,6 @@ func (p *textPage[O]) open(data arrow.ArrayData, from int) {
 }
 
 func (p *textPage[O]) index(indices []uint32) []uint32 {
-	p.known.reserve(len(p.known.ends) + len(p.offsets))
 	from := p.offsets[0]
 	for i, to := range p.offsets[1:] {
 		if p.valid == nil || bitutil.BitIsSet(p.valid, p.at+i) {
