@@ -28,6 +28,8 @@ type Appender struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 	done   chan struct{}
+	// written are rounds that are to be made durable, in their order.
+	written chan []*groupFile
 }
 
 // AppenderOptions bound an appender's memory and files.
@@ -57,10 +59,11 @@ func NewAppender(l *Landing, formatName string, opts AppenderOptions) *Appender 
 	a := &Appender{
 		landing: l, format: formatName, opts: opts,
 		room: semaphore.NewWeighted(opts.MaxPendingBytes),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), written: make(chan []*groupFile),
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	go a.run()
+	go a.finish()
 	return a
 }
 
@@ -159,7 +162,7 @@ func (a *Appender) answer(p *Pending, landed Landed, err error) {
 }
 
 func (a *Appender) run() {
-	defer close(a.done)
+	defer close(a.written)
 	for {
 		round, closed := a.take()
 		switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,27 +26,46 @@ type groupFile struct {
 	err     error
 }
 
-// land writes the files of a round and answers their batches.
+// land writes the files of a round, and has them finished while the next round is written.
 func (a *Appender) land(round []*groupFile) {
+	rests := make([][]*Pending, len(round))
+	atATime(round, func(i int, f *groupFile) { rests[i] = a.stage(f) })
+	a.requeue(slices.Concat(rests...))
+	a.written <- round
+}
+
+// finish makes the files of a round durable, one round after the other, and answers their batches.
+func (a *Appender) finish() {
+	defer close(a.done)
+	for round := range a.written {
+		atATime(round, func(_ int, f *groupFile) {
+			if f.staged == nil {
+				return
+			}
+			if err := a.landing.sync(f.staged); err != nil {
+				f.staged, f.err = nil, err
+			}
+		})
+		a.publish(round)
+		for _, f := range round {
+			for _, p := range f.batches {
+				a.answer(p, f.landed, f.err)
+			}
+		}
+	}
+}
+
+// atATime calls f for each file, for some of them at a time.
+func atATime(round []*groupFile, f func(i int, file *groupFile)) {
 	var group errgroup.Group
 	group.SetLimit(filesAtATime)
-	rests := make([][]*Pending, len(round))
-	for i, f := range round {
+	for i, file := range round {
 		group.Go(func() error {
-			rests[i] = a.stage(f)
+			f(i, file)
 			return nil
 		})
 	}
 	_ = group.Wait() // each file has its own error
-	a.publish(round)
-	var rest []*Pending
-	for i, f := range round {
-		for _, p := range f.batches {
-			a.answer(p, f.landed, f.err)
-		}
-		rest = append(rest, rests[i]...)
-	}
-	a.requeue(rest)
 }
 
 // stage writes one file. What it has no place for it takes out of the file's batches: those after another dictionary, and all of them, each
@@ -58,7 +78,7 @@ func (a *Appender) stage(f *groupFile) (rest []*Pending) {
 		return nil
 	}
 	held := 0
-	f.staged, f.err = a.landing.stage(a.ctx, key, func(w io.Writer) (err error) {
+	f.staged, f.err = a.landing.write(a.ctx, key, func(w io.Writer) (err error) {
 		held, err = a.encode(w, f.batches)
 		return err
 	})

@@ -21,8 +21,29 @@ type staged struct {
 // writeBuffer gathers the small writes of encoders.
 const writeBuffer = 256 << 10
 
-// stage writes a file under a hidden name. The caller publishes or discards it.
+// stage writes a file under a hidden name, durably. The caller publishes or discards it.
 func (l *Landing) stage(ctx context.Context, key Key, write func(w io.Writer) error) (*staged, error) {
+	s, err := l.write(ctx, key, write)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.sync(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// sync makes a file durable that was written. If it cannot, it discards the file.
+func (l *Landing) sync(s *staged) error {
+	if err := s.file.Sync(); err != nil {
+		l.discard(s)
+		return l.explain("write", err)
+	}
+	return nil
+}
+
+// write writes a file under a hidden name. The caller makes it durable, or discards it.
+func (l *Landing) write(ctx context.Context, key Key, write func(w io.Writer) error) (*staged, error) {
 	s := &staged{key: key, temp: l.glob.in(tempPrefix + random())}
 	// Between making a file and locking it, it looks like a leftover: those are removed under the exclusive lock.
 	unlock, err := l.lock(ctx, shared)
@@ -34,7 +55,7 @@ func (l *Landing) stage(ctx context.Context, key Key, write func(w io.Writer) er
 	if err != nil {
 		return nil, l.explain("write", err)
 	}
-	if err := fill(ctx, s.file, write); err != nil {
+	if err := pour(ctx, s.file, write); err != nil {
 		l.discard(s)
 		return nil, l.explain("write", err)
 	}
@@ -43,14 +64,19 @@ func (l *Landing) stage(ctx context.Context, key Key, write func(w io.Writer) er
 
 // fill writes a file's content, durably.
 func fill(ctx context.Context, f file, write func(w io.Writer) error) error {
+	if err := pour(ctx, f, write); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// pour writes a file's content.
+func pour(ctx context.Context, f file, write func(w io.Writer) error) error {
 	b := bufio.NewWriterSize(&contextWriter{ctx, f}, writeBuffer)
 	if err := write(b); err != nil {
 		return err
 	}
-	if err := b.Flush(); err != nil {
-		return err
-	}
-	return f.Sync()
+	return b.Flush()
 }
 
 // contextWriter stops writing when a context ends.
