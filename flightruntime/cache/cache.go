@@ -17,6 +17,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Mode is where a cache keeps its parts.
@@ -111,7 +113,7 @@ type Cache struct {
 	ctx     context.Context // of fills in the background
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	slots   chan struct{}
+	slots   *semaphore.Weighted
 
 	hits, misses, evictions, failures atomic.Int64
 
@@ -130,7 +132,7 @@ type Cache struct {
 func newCache(mode Mode, limit int64, log *slog.Logger) *Cache {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Cache{
-		mode: mode, log: log.With("cache", string(mode)), ctx: ctx, stop: stop, slots: make(chan struct{}, maxFills), limit: limit,
+		mode: mode, log: log.With("cache", string(mode)), ctx: ctx, stop: stop, slots: semaphore.NewWeighted(maxFills), limit: limit,
 		parts: map[Key]*Part{}, mapped: map[*Part]bool{}, filling: map[Key]chan struct{}{}, failed: map[Key]time.Time{},
 	}
 }
@@ -279,16 +281,6 @@ func (c *Cache) Keep(who any, keys []Key) {
 	c.mu.Unlock()
 	for _, p := range gone {
 		p.release()
-	}
-}
-
-// acquireSlot takes one of the places of those who fill.
-func (c *Cache) acquireSlot(ctx context.Context) (release func(), err error) {
-	select {
-	case c.slots <- struct{}{}:
-		return func() { <-c.slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
 }
 

@@ -64,11 +64,10 @@ func (c *Cache) Fill(ctx context.Context, src Source, who any) error {
 		return err
 	}
 	defer leave()
-	release, err := c.acquireSlot(ctx)
-	if err != nil {
+	if err := c.slots.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer release()
+	defer c.slots.Release(1)
 	return c.fill(ctx, src, who)
 }
 
@@ -96,11 +95,10 @@ func (c *Cache) later(src Source, fill func(context.Context, Source, any) error)
 	c.filling[src.Key] = done
 	c.running.Go(func() {
 		defer c.leave(src.Key, done)
-		release, err := c.acquireSlot(c.ctx)
-		if err != nil {
+		if c.slots.Acquire(c.ctx, 1) != nil {
 			return
 		}
-		defer release()
+		defer c.slots.Release(1)
 		if err := fill(c.ctx, src, nil); err != nil && c.ctx.Err() == nil {
 			c.fellShort(src, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
@@ -20,7 +22,7 @@ type Catalog struct {
 	ctx     context.Context // of the goroutines that load datasets
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	loading chan struct{} // as many places as datasets that are read at a time
+	loading *semaphore.Weighted // as many places as datasets that are read at a time
 
 	mu       sync.RWMutex
 	names    []string // sorted
@@ -32,7 +34,7 @@ type Catalog struct {
 func New(log *slog.Logger) *Catalog {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Catalog{
-		log: log, ctx: ctx, stop: stop, loading: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		log: log, ctx: ctx, stop: stop, loading: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		datasets: map[string]*dataset{},
 	}
 }
@@ -178,16 +180,6 @@ func (c *Catalog) all() []*dataset {
 		all[i] = c.datasets[name]
 	}
 	return all
-}
-
-// acquire takes one of the places of those that read.
-func (c *Catalog) acquire(ctx context.Context) (release func(), err error) {
-	select {
-	case c.loading <- struct{}{}:
-		return func() { <-c.loading }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func (c *Catalog) logChange(name string, state State, message string, s *Snapshot) {

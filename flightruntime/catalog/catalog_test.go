@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -477,10 +478,8 @@ func TestCloseEndsLoadingAndLeavesSnapshotsReadable(t *testing.T) {
 func TestAttemptedEndsWithItsCaller(t *testing.T) {
 	c := New(slog.New(slog.DiscardHandler))
 	defer c.Close()
-	for range cap(c.loading) { // all places of those that read are taken
-		if _, err := c.acquire(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	if err := c.loading.Acquire(t.Context(), int64(runtime.GOMAXPROCS(0))); err != nil { // all places of those that read
+		t.Fatal(err)
 	}
 	c.Apply([]config.Dataset{inlineCSV("trips", "a\n1\n")})
 	wantState(t, statusOf(t, c, "trips"), Loading, "first time")

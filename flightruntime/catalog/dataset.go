@@ -234,11 +234,10 @@ func (l *loader) load(ctx context.Context, d *dataset, spec config.Dataset, curr
 
 // inspectInTurn is inspect, of as many datasets at a time as the catalog has places for.
 func (d *dataset) inspectInTurn(ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string) (*Snapshot, error) {
-	release, err := d.catalog.acquire(ctx)
-	if err != nil {
+	if err := d.catalog.loading.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	defer release()
+	defer d.catalog.loading.Release(1)
 	return d.inspect(ctx, spec, objects, current, versions)
 }
 
