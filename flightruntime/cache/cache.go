@@ -60,12 +60,12 @@ type RoomError struct {
 	Mode Mode
 	// Limit of the cache, and what of it was Left for the part.
 	Limit, Left int64
-	// Bytes and Rows of the part that had been written by then.
+	// Bytes and Rows of the part up to the end of the message for which there was no room: more than there was for all of it.
 	Bytes, Rows int64
 }
 
 func (e *RoomError) Error() string {
-	return fmt.Sprintf("no room in the cache: of its %d bytes %d were left, and a part needs more than %d", e.Limit, e.Left, e.Bytes)
+	return fmt.Sprintf("no room in the cache: of its %d bytes %d were left, and a part needs %d at least", e.Limit, e.Left, e.Bytes)
 }
 
 // StoreError says that memory or the disk fails, and not the source of a part.
@@ -124,6 +124,7 @@ type Cache struct {
 	mapped  map[*Part]bool
 	filling map[Key]chan struct{}
 	failed  map[Key]time.Time // until when a part is not tried again
+	freed   chan struct{}     // closed when there is more room, and another one put in its place
 	// saidWhy is when it was last said that there is no room, or that the disk fails.
 	saidWhy time.Time
 	closed  bool
@@ -134,6 +135,7 @@ func newCache(mode Mode, limit int64, log *slog.Logger) *Cache {
 	return &Cache{
 		mode: mode, log: log.With("cache", string(mode)), ctx: ctx, stop: stop, slots: semaphore.NewWeighted(maxFills), limit: limit,
 		parts: map[Key]*Part{}, mapped: map[*Part]bool{}, filling: map[Key]chan struct{}{}, failed: map[Key]time.Time{},
+		freed: make(chan struct{}),
 	}
 }
 
@@ -186,6 +188,7 @@ func (c *Cache) SetLimit(limit int64) {
 	defer c.mu.Unlock()
 	if limit > c.limit {
 		clear(c.failed)
+		c.tellFreed()
 	}
 	c.limit = limit
 }
@@ -284,12 +287,27 @@ func (c *Cache) Keep(who any, keys []Key) {
 	}
 }
 
+// Freed is closed as soon as more bytes may be filled than when it was asked for: parts were let go of and are read no longer, one could not be
+// finished, or the limit was raised.
+func (c *Cache) Freed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.freed
+}
+
+// tellFreed tells those who wait for room. The caller holds the lock.
+func (c *Cache) tellFreed() {
+	close(c.freed)
+	c.freed = make(chan struct{})
+}
+
 // unmapped notes that a part takes no bytes any more.
 func (c *Cache) unmapped(p *Part) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.mapped, p)
 	c.held -= p.size()
+	c.tellFreed()
 }
 
 // hold notes that parts take n bytes more, or less if n is negative.
@@ -297,4 +315,7 @@ func (c *Cache) hold(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held += n
+	if n < 0 {
+		c.tellFreed()
+	}
 }

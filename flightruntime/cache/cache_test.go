@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -111,6 +112,42 @@ func TestMemoryTakesNoMoreThanItsLimit(t *testing.T) {
 		fill(t, c, large)
 		wantThere(t, c, true, small, large)
 	})
+}
+
+// Whoever tries again once there is as much room as the error says does not find that it was the same room.
+func TestWhatDoesNotFitNeedsMoreThanThereIs(t *testing.T) {
+	src := numbers("numbers", 300_000)
+	for limit := int64(1); ; limit += max(limit/7, 50) {
+		c := NewMemory(limit, slog.New(slog.DiscardHandler))
+		err := c.Fill(t.Context(), src, "test")
+		size := c.Stats().Bytes
+		checkNothingHeld(t, c)
+		var full *RoomError
+		if err == nil {
+			if limit < size || limit < 2_400_000 {
+				t.Errorf("%d bytes fit in %d", size, limit)
+			}
+			return
+		}
+		if !errors.As(err, &full) || full.Bytes <= limit || full.Rows > 300_000 || limit > 100_000 && full.Rows == 0 {
+			t.Fatalf("with a limit of %d: %+v", limit, err)
+		}
+	}
+}
+
+// The last bytes of a part are those of its index.
+func TestRoomForAllButTheIndex(t *testing.T) {
+	src := numbers("numbers", 1000)
+	ampleRoom := NewMemory(ample, slog.New(slog.DiscardHandler))
+	defer ampleRoom.Close()
+	fill(t, ampleRoom, src)
+	size := ampleRoom.Stats().Bytes
+	c := NewMemory(size-1, slog.New(slog.DiscardHandler))
+	defer c.Close()
+	var full *RoomError
+	if err := c.Fill(t.Context(), src, "test"); !errors.As(err, &full) || full.Bytes != size || full.Rows != 1000 {
+		t.Errorf("%+v, want that it needs %d bytes", err, size)
+	}
 }
 
 func TestPartsGoWhenNobodyKeepsThem(t *testing.T) {

@@ -205,7 +205,7 @@ func (c *Cache) fill(ctx context.Context, src Source, who any) (err error) {
 	w := &partWriter{cache: c, out: bufio.NewWriterSize(staged, writeBuffer), index: index{Key: src.Key.String(), Units: src.Units}}
 	defer func() { c.hold(-w.held) }() // what is left of it is that of a part that was not made
 	if err := w.write(ctx, src); err != nil {
-		return err
+		return w.told(err)
 	}
 	if err := staged.commit(); err != nil {
 		return &StoreError{err}
@@ -265,8 +265,8 @@ type partWriter struct {
 	at    int64 // bytes written
 	held  int64 // bytes that the cache holds for it
 	rows  int64 // of the batches that were written
-	// Of the messages that were written in full: where they end, and their rows.
-	complete, completeRows int64
+	// Of the messages that were begun, and of what comes before and behind them: where they end, and their rows.
+	begun, begunRows int64
 
 	unit  int   // that rows are of now
 	left  int64 // rows that it has yet to get
@@ -292,7 +292,7 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 			return err
 		}
 		if err := w.batch(joined, batch, src.Units); err != nil {
-			return w.told(err)
+			return err
 		}
 		if src.Progress != nil {
 			src.Progress(w.rows)
@@ -319,7 +319,7 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 		return err
 	}
 	if err := w.bytes(tail); err != nil {
-		return w.told(err)
+		return err
 	}
 	if err := w.out.Flush(); err != nil {
 		return &StoreError{err}
@@ -327,11 +327,11 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 	return nil
 }
 
-// told is an error that knows how far the part was written.
+// told is an error that knows how far the part has come.
 func (w *partWriter) told(err error) error {
 	var full *RoomError
 	if errors.As(err, &full) {
-		full.Bytes, full.Rows = w.complete, w.completeRows
+		full.Bytes, full.Rows = w.begun, w.begunRows
 	}
 	return err
 }
@@ -395,6 +395,7 @@ func (w *partWriter) SendMsg(m any) error {
 	if msg.Kind == ipcguard.KindRecordBatch {
 		msg.Unit = w.unit
 	}
+	w.begun, w.begunRows = msg.To, w.begunRows+msg.Rows
 	for _, piece := range pieces {
 		msg.Sum = crc32.Update(msg.Sum, castagnoli, piece.ReadOnlyData())
 		if err := w.bytes(piece.ReadOnlyData()); err != nil {
@@ -402,7 +403,6 @@ func (w *partWriter) SendMsg(m any) error {
 		}
 	}
 	w.index.Messages = append(w.index.Messages, msg)
-	w.complete, w.completeRows = w.at, w.completeRows+msg.Rows
 	return nil
 }
 
@@ -413,6 +413,7 @@ func (w *partWriter) bytes(b []byte) error {
 		return nil
 	}
 	if err := w.cache.store.room(n); err != nil {
+		w.begun = max(w.begun, w.at+n)
 		return err // a *RoomError for the most part
 	}
 	w.cache.hold(n)

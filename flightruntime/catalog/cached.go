@@ -12,7 +12,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
-	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/cache"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/format"
@@ -216,87 +215,6 @@ func (l *lease) wantedRows(part *cache.Part, sel Selection, keep func(format.Sta
 	}
 }
 
-// caches are those of the server.
-type caches struct {
-	memory, disk *cache.Cache
-	// diskDir is where disk is, and missing says why it is not.
-	diskDir, missing string
-}
-
-// Configure makes the catalog keep to the configuration of the caches. It is called before Apply.
-func (c *Catalog) Configure(conf *config.Cache) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if conf == nil {
-		conf = &config.Cache{}
-	}
-	if m := conf.Memory; m != nil {
-		if c.caches.memory == nil {
-			c.caches.memory = cache.NewMemory(m.SizeLimit, c.log)
-		}
-		c.caches.memory.SetLimit(m.SizeLimit)
-	}
-	d := conf.Disk
-	if d == nil {
-		return
-	}
-	if c.caches.disk != nil && c.caches.diskDir != d.Dir {
-		c.caches.disk.Close()
-		c.caches.disk = nil
-	}
-	c.caches.missing, c.caches.diskDir = d.Missing, d.Dir
-	switch {
-	case d.Missing != "":
-	case c.caches.disk != nil:
-		c.caches.disk.SetLimit(d.SizeLimit)
-	default:
-		var err error
-		if c.caches.disk, err = cache.NewDisk(d.Dir, d.SizeLimit, c.log); err != nil {
-			c.caches.missing = err.Error()
-			c.log.Error("the cache on disk cannot be used: datasets are read from their sources", "error", err)
-		}
-	}
-}
-
-// CacheStats tell how each cache fares that is used.
-func (c *Catalog) CacheStats() (stats []cache.Stats) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for _, each := range []*cache.Cache{c.caches.memory, c.caches.disk} {
-		if each != nil {
-			stats = append(stats, each.Stats())
-		}
-	}
-	return stats
-}
-
-// closeCaches lets go of what is cached. Reads that are running end as they would have.
-func (c *Catalog) closeCaches() {
-	c.mu.Lock()
-	all := c.caches
-	c.caches = caches{}
-	c.mu.Unlock()
-	for _, each := range []*cache.Cache{all.memory, all.disk} {
-		if each != nil {
-			each.Close()
-		}
-	}
-}
-
-// cacheOf is the cache that a dataset is to be kept in, nil if none, and why there is none where there should be.
-func (c *Catalog) cacheOf(spec config.Dataset) (_ *cache.Cache, problem string) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	switch spec.Cache {
-	case v1alpha1.CacheMemory:
-		return c.caches.memory, ""
-	case v1alpha1.CacheDisk:
-		return c.caches.disk, c.caches.missing
-	default:
-		return nil, ""
-	}
-}
-
 // keep says what a dataset needs in memory.
 func (c *Catalog) keep(d *dataset, keys []cache.Key) {
 	c.mu.RLock()
@@ -310,7 +228,8 @@ func (c *Catalog) keep(d *dataset, keys []cache.Key) {
 // fill brings a snapshot into the cache of its dataset as far as that is done before it is served: into memory, whole or not at all. note
 // says why it is not cached where it should be.
 func (l *loader) fill(ctx context.Context, d *dataset, spec config.Dataset, s *Snapshot) (cached *Snapshot, note string, err error) {
-	c, problem := d.catalog.cacheOf(spec)
+	c, problem, others := d.catalog.cacheOf(ctx, spec)
+	l.again = others
 	root := spec.Name
 	if spec.Files != nil {
 		root = spec.Files.Root
@@ -337,9 +256,18 @@ func (l *loader) fill(ctx context.Context, d *dataset, spec config.Dataset, s *S
 // fillMemory brings all parts of a snapshot into memory. note says why they do not fit.
 func (l *loader) fillMemory(ctx context.Context, d *dataset, s *Snapshot) (note string, err error) {
 	c, total := s.caching.cache, s.Layout.Rows()
+	freed := c.Freed()
 	have := c.Bytes(s.caching.keys)
-	if l.needed > 0 && l.neededFor == s.versions && l.needed-have > c.Free() {
-		return noRoom(l.needed, c), nil
+	if l.needed > 0 && l.neededFor == s.versions {
+		// One at a time: of two that have waited for the same room, each would take half of it, and give that back for the other.
+		if err := d.catalog.retrying.Acquire(ctx, 1); err != nil {
+			return "", err
+		}
+		defer d.catalog.retrying.Release(1)
+		if l.needed-have > c.Free() {
+			l.again = freed
+			return noRoom(l.needed, c), nil
+		}
 	}
 	done := int64(0)
 	for part, p := range s.Layout.Parts {
@@ -348,9 +276,10 @@ func (l *loader) fillMemory(ctx context.Context, d *dataset, s *Snapshot) (note 
 		err := c.Fill(ctx, src, d)
 		var full *cache.RoomError
 		if errors.As(err, &full) {
-			rows := max(done+full.Rows, 1)
-			written := c.Bytes(s.caching.keys) + full.Bytes
-			l.needed, l.neededFor = max(int64(float64(written)/float64(rows)*float64(total)), c.Limit()+1-c.Free()), s.versions
+			l.needed, l.neededFor, l.again = c.Bytes(s.caching.keys)+full.Bytes, s.versions, freed
+			if rows := done + full.Rows; rows > 0 {
+				l.needed = int64(float64(l.needed) / float64(rows) * float64(total))
+			}
 			return noRoom(l.needed, c), nil
 		}
 		var failed *cache.StoreError

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/flight-operator/flight-operator/flightruntime/cache"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
@@ -22,7 +23,9 @@ type Catalog struct {
 	ctx     context.Context // of the goroutines that load datasets
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	loading *semaphore.Weighted // as many places as datasets that are read at a time
+	// loading has as many places as datasets are read at a time, and retrying one for those that had no room in memory.
+	loading, retrying *semaphore.Weighted
+	openDisk          func(dir string, limit int64, log *slog.Logger) (*cache.Cache, error)
 
 	mu       sync.RWMutex
 	names    []string // sorted
@@ -34,8 +37,8 @@ type Catalog struct {
 func New(log *slog.Logger) *Catalog {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Catalog{
-		log: log, ctx: ctx, stop: stop, loading: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
-		datasets: map[string]*dataset{},
+		log: log, ctx: ctx, stop: stop, loading: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))), retrying: semaphore.NewWeighted(1),
+		openDisk: cache.NewDisk, datasets: map[string]*dataset{}, caches: caches{changed: make(chan struct{})},
 	}
 }
 

@@ -142,7 +142,7 @@ func (d *dataset) run(ctx context.Context) {
 	l.attempt(ctx, d, true)
 	close(d.attempted)
 	for ctx.Err() == nil {
-		timer := time.NewTimer(l.wait)
+		timer := time.NewTimer(time.Until(l.due))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -152,6 +152,9 @@ func (d *dataset) run(ctx context.Context) {
 		case done := <-d.refreshes:
 			l.attempt(ctx, d, true)
 			close(done)
+		case <-l.again:
+			l.again = nil
+			l.refill(ctx, d)
 		}
 		timer.Stop()
 	}
@@ -164,8 +167,10 @@ type loader struct {
 	failedAt       time.Time
 	needed         int64 // bytes that a version takes for which there was no room in memory; 0 if there was
 	neededFor      string
-	backoff        time.Duration
-	wait           time.Duration // until the next attempt
+	// again is closed when a cache may take what it could not; nil where there is nothing to wait for.
+	again   <-chan struct{}
+	backoff time.Duration
+	due     time.Time // of the next attempt
 }
 
 // attempt brings the dataset up to date. asked is true where somebody asked for it: then even what could not be read, and has not
@@ -181,25 +186,45 @@ func (l *loader) attempt(ctx context.Context, d *dataset, asked bool) {
 	recorded := d.record(spec, snapshot, note, err)
 	d.keepCached()
 	if !recorded {
-		l.wait = 0 // the specification changed meanwhile
+		l.due = time.Now() // the specification changed meanwhile
 		return
 	}
+	l.due = time.Now().Add(l.pause(spec, err))
+}
+
+// pause is how long it is from an attempt with some outcome to the next.
+func (l *loader) pause(spec config.Dataset, err error) time.Duration {
+	before := l.backoff
+	l.backoff = 0
 	switch {
-	case err == nil:
-		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
-		return
-	case spec.Allows().Append && errors.Is(err, source.ErrNoMatch):
-		l.backoff, l.wait = 0, orNever(spec.RefreshInterval.Duration)
-		return
+	case err == nil, spec.Allows().Append && errors.Is(err, source.ErrNoMatch):
+		return orNever(spec.RefreshInterval.Duration)
 	case spec.Missing != "":
-		l.backoff, l.wait = 0, never // a new configuration tells when it is there
-		return
+		return never // a new configuration tells when it is there
 	case errors.Is(err, source.ErrNotCurrent):
-		l.backoff = next(l.backoff, notCurrentRetryFirst, notCurrentRetryLast)
+		l.backoff = next(before, notCurrentRetryFirst, notCurrentRetryLast)
 	default:
-		l.backoff = next(l.backoff, failedRetryFirst, failedRetryLast)
+		l.backoff = next(before, failedRetryFirst, failedRetryLast)
 	}
-	l.wait = l.backoff
+	return l.backoff
+}
+
+// refill brings what is served into its cache, which had not taken all of it before. It is no look at what there is of the dataset: that has
+// an interval, or nobody wants it.
+func (l *loader) refill(ctx context.Context, d *dataset) {
+	d.mu.Lock()
+	spec, current := d.spec, d.snapshot
+	d.mu.Unlock()
+	if current == nil {
+		return
+	}
+	snapshot, note, err := l.fill(ctx, d, spec, current)
+	if err != nil {
+		l.attempt(ctx, d, false)
+		return
+	}
+	d.refilled(spec, snapshot, note)
+	d.keepCached()
 }
 
 // load reads what the specification names, or returns the current snapshot where that is still what it names. note is what is to be told of
@@ -278,10 +303,36 @@ func (d *dataset) record(spec config.Dataset, snapshot *Snapshot, note string, e
 	default:
 		d.state, d.message = Failed, err.Error()
 	}
-	if d.state != was || d.state == Ready && d.message != told {
+	switch {
+	case d.state != was:
 		d.catalog.logChange(d.spec.Name, d.state, d.message, d.snapshot)
+	case d.state == Ready:
+		d.tellNote(told)
 	}
 	return true
+}
+
+// refilled serves the snapshot that was served, as it is cached now. What is wrong with a newer version is as true as before.
+func (d *dataset) refilled(spec config.Dataset, snapshot *Snapshot, note string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !reflect.DeepEqual(d.spec, spec) {
+		return
+	}
+	d.serve(snapshot)
+	if d.state == Ready {
+		told := d.message
+		d.message = note
+		d.tellNote(told)
+	}
+}
+
+// tellNote logs a note that there is now, or is no longer. That it says something else, how much room there is for instance, is no news. The
+// caller holds the lock.
+func (d *dataset) tellNote(told string) {
+	if (d.message == "") != (told == "") {
+		d.catalog.logChange(d.spec.Name, d.state, d.message, d.snapshot)
+	}
 }
 
 // progress tells how much of a version that nothing is served before has been read into memory.
