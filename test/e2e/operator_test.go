@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -45,6 +44,7 @@ func TestKustomize(t *testing.T) {
 		{"CreatedLater", testCreatedLater},
 		{"Pods that cannot run", testPodsThatCannotRun},
 		{"Suspend", testSuspend},
+		{"Caches", testCaches},
 		{"Rotations under load", testRotations},
 		{"Disturbed rotations", testDisturbedRotations},
 		{"Clients' certificates", testClientCertificates},
@@ -606,24 +606,30 @@ func operatorMetrics(t *testing.T) string {
 			if pod.DeletionTimestamp != nil || pod.Status.PodIP == "" {
 				continue
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+pod.Status.PodIP+":8080/metrics", nil)
-			if err != nil {
-				return err
-			}
-			answer, err := http.DefaultClient.Do(request)
-			if err != nil {
-				return err
-			}
-			defer answer.Body.Close()
-			body, err := io.ReadAll(bufio.NewReader(answer.Body))
-			text = string(body)
+			var err error
+			text, err = metrics(t.Context(), pod.Status.PodIP)
 			return err
 		}
 		return fmt.Errorf("the operator has no pod")
 	})
 	return text
+}
+
+// metrics are those of the pod with an address.
+func metrics(ctx context.Context, ip string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d/metrics", ip, v1alpha1.PortHTTP), nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return string(body), err
 }
 
 // testRefusedManifests: the API server refuses what breaks a rule, and says the mend.
