@@ -111,8 +111,9 @@ type endless struct {
 	batch mem.BufferSlice
 }
 
-func newEndless(b *testing.B, batch arrow.RecordBatch) *endless {
-	messages := written(b, batch.Schema(), nil, writeAll(batch))
+func newEndless(t testing.TB, batch arrow.RecordBatch) *endless {
+	t.Helper()
+	messages := written(t, batch.Schema(), nil, writeAll(batch))
 	last := len(messages) - 1
 	e := &endless{batch: pieces(messages[last])}
 	for _, m := range messages[:last] {
