@@ -27,8 +27,9 @@ type certManager struct {
 	controller controller.Controller
 	namespaces map[string]cache.Config
 
-	mu    sync.Mutex
-	cache cache.Cache
+	mu sync.Mutex
+	// made is the cache that the manager runs, and cache the same once it also wakes FlightServers.
+	made, cache cache.Cache
 	// filled tells whether the cache holds the Certificates that there were when it was made.
 	filled func() bool
 	// patience is until when a reconciliation waits for that.
@@ -83,6 +84,21 @@ func (c *certManager) start(ctx context.Context) error {
 		}
 		return fmt.Errorf("ask for cert-manager's Certificates: %w", err)
 	}
+	if c.made == nil {
+		if err := c.make(ctx); err != nil {
+			return err
+		}
+	}
+	owner := handler.TypedEnqueueRequestForOwner[*cmv1.Certificate](c.mgr.GetScheme(), c.mgr.GetRESTMapper(), &v1alpha1.FlightServer{}, handler.OnlyControllerOwner())
+	if err := c.controller.Watch(source.Kind(c.made, &cmv1.Certificate{}, owner)); err != nil {
+		return fmt.Errorf("watch Certificates: %w", err)
+	}
+	c.cache, c.patience = c.made, time.Now().Add(fillTime)
+	return nil
+}
+
+// make makes the cache, and has the manager run it until its end: it cannot be taken back. c is locked.
+func (c *certManager) make(ctx context.Context) error {
 	made, err := cache.New(c.mgr.GetConfig(), cache.Options{
 		Scheme:            c.mgr.GetScheme(),
 		Mapper:            c.mgr.GetRESTMapper(),
@@ -102,11 +118,7 @@ func (c *certManager) start(ctx context.Context) error {
 	if err := c.mgr.Add(made); err != nil {
 		return fmt.Errorf("start the cache of Certificates: %w", err)
 	}
-	owner := handler.TypedEnqueueRequestForOwner[*cmv1.Certificate](c.mgr.GetScheme(), c.mgr.GetRESTMapper(), &v1alpha1.FlightServer{}, handler.OnlyControllerOwner())
-	if err := c.controller.Watch(source.Kind(made, &cmv1.Certificate{}, owner)); err != nil {
-		return fmt.Errorf("watch Certificates: %w", err)
-	}
-	c.cache, c.filled, c.patience = made, informer.HasSynced, time.Now().Add(fillTime)
+	c.made, c.filled = made, informer.HasSynced
 	return nil
 }
 
