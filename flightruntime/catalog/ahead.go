@@ -11,6 +11,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/flight-operator/flight-operator/flightruntime/format"
 )
 
 const (
@@ -151,14 +153,7 @@ func bytesOf(batch arrow.RecordBatch) (n int64) {
 		return 0
 	}
 	for _, column := range batch.Columns() {
-		for _, b := range column.Data().Buffers() {
-			if b != nil {
-				n += int64(b.Len())
-			}
-		}
-		for _, child := range column.Data().Children() {
-			n += int64(child.SizeInBytes())
-		}
+		n += format.ArrayBytes(column.Data())
 	}
 	return n
 }

@@ -57,15 +57,16 @@ func (p *pace) fit(rows, bytes int64) int64 {
 	return max(1, min(p.most, p.best/perRow))
 }
 
-// sizeOf is what an array takes in memory, but for dictionaries: these serve many batches.
-func sizeOf(data arrow.ArrayData) (size int64) {
+// ArrayBytes is what an array takes in memory, in bytes: all buffers in full, also where it is a slice of them, but for dictionaries, which serve
+// many batches.
+func ArrayBytes(data arrow.ArrayData) (n int64) {
 	for _, b := range data.Buffers() {
 		if b != nil {
-			size += int64(b.Len())
+			n += int64(b.Len())
 		}
 	}
 	for _, c := range data.Children() {
-		size += sizeOf(c)
+		n += ArrayBytes(c)
 	}
-	return size
+	return n
 }

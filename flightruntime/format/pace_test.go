@@ -65,3 +65,27 @@ func groupOf(t testing.TB, batch arrow.RecordBatch, times int) string {
 	}
 	return b.String()
 }
+
+func TestBytesOfAnArrayLeaveDictionariesOut(t *testing.T) {
+	indices, offsets := arrow.PrimitiveTypes.Int16, 4*4
+	colours := &arrow.DictionaryType{IndexType: indices, ValueType: arrow.BinaryTypes.String}
+	for _, tt := range []struct {
+		dt    arrow.DataType
+		value string
+		bytes int64 // and some of bitmaps
+	}{
+		{arrow.PrimitiveTypes.Int64, `1`, 3 * 8},
+		{arrow.BinaryTypes.String, `"some text"`, int64(offsets + 3*len("some text"))},
+		{colours, `"a colour whose name is long"`, 3 * 2},
+		{arrow.ListOf(colours), `["a colour whose name is long"]`, int64(offsets + 3*2)},
+		{arrow.StructOf(arrow.Field{Name: "c", Type: colours}), `{"c": "a colour whose name is long"}`, 3 * 2},
+	} {
+		a, _, err := array.FromJSON(memory.DefaultAllocator, tt.dt, strings.NewReader("["+tt.value+","+tt.value+","+tt.value+"]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := format.ArrayBytes(a.Data()); n < tt.bytes || n > tt.bytes+16 {
+			t.Errorf("%s takes %d bytes, want %d", tt.dt, n, tt.bytes)
+		}
+	}
+}

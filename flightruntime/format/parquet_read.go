@@ -149,7 +149,7 @@ func (p *parquetReader) batch(ctx context.Context, rows int64) (arrow.RecordBatc
 	}
 	p.taken = 0
 	for _, a := range arrays {
-		p.taken += sizeOf(a.Data())
+		p.taken += ArrayBytes(a.Data())
 	}
 	p.pace.took(rows, p.taken)
 	if p.late = !late && !p.wants(ctx, arrays, rows); p.late {
