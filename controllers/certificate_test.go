@@ -413,6 +413,79 @@ func TestOperatorCA(t *testing.T) {
 	}
 }
 
+// A certificate that ended while the operator's hands were off is left alone, and the first to be mended when they are on again.
+func TestACertificateThatEndedWhileSuspended(t *testing.T) {
+	w := newWorld(t)
+	fs := w.flightServer("taxi", replicas(1), func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS = &v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}}
+	})
+	w.create(fs)
+	w.awaitReady("taxi")
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.Suspend = v1alpha1.SuspendReconciliation })
+	w.awaitCondition("taxi", v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
+
+	secret, authority := &corev1.Secret{ObjectMeta: w.meta("taxi-operator-tls")}, &corev1.Secret{ObjectMeta: w.meta(pki.SecretName)}
+	if err := errors.Join(w.get(secret), w.get(authority)); err != nil {
+		t.Fatal(err)
+	}
+	state, err := pki.Decode(authority.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := leafOf(t, secret.Data["tls.crt"]).DNSNames
+	ended, key := w.pair(state.Active, func(r *pki.Request) { r.DNSNames, r.Lifetime = names, time.Second })
+	change(w, secret, func(s *corev1.Secret) { s.Data["tls.crt"], s.Data["tls.key"] = ended, key })
+	time.Sleep(time.Until(leafOf(t, ended).NotAfter.Add(time.Second)))
+	if err := w.get(secret); err != nil || !bytes.Equal(secret.Data["tls.crt"], ended) {
+		t.Errorf("the Secret was mended while suspended, %v", err)
+	}
+
+	pods := w.nodes.podsCreated()
+	change(w, fs, func(fs *v1alpha1.FlightServer) { fs.Spec.Suspend = v1alpha1.SuspendNone })
+	w.eventually("a certificate that is valid", func() error {
+		if err := w.get(secret); err != nil {
+			return err
+		}
+		if leaf := leafOf(t, secret.Data["tls.crt"]); time.Now().After(leaf.NotAfter) {
+			return fmt.Errorf("it ended at %s", leaf.NotAfter)
+		}
+		return nil
+	})
+	w.awaitServed("taxi", fingerprint(t, secret.Data["tls.crt"]))
+	if n := w.nodes.podsCreated(); n != pods {
+		t.Errorf("%d pods were replaced", n-pods)
+	}
+}
+
+// With no servers wanted, the certificate is kept good for those to come.
+func TestACertificateWithoutServersIsRenewed(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.flightServer("taxi", replicas(0), func(fs *v1alpha1.FlightServer) {
+		fs.Spec.TLS = &v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{}}
+	}))
+	secret, authority := &corev1.Secret{ObjectMeta: w.meta("taxi-operator-tls")}, &corev1.Secret{ObjectMeta: w.meta(pki.SecretName)}
+	w.eventually("a certificate", func() error { return errors.Join(w.get(secret), w.get(authority)) })
+	state, err := pki.Decode(authority.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := leafOf(t, secret.Data["tls.crt"]).DNSNames
+	short, key := w.pair(state.Active, func(r *pki.Request) { r.DNSNames, r.Lifetime = names, 4*time.Second })
+	change(w, secret, func(s *corev1.Secret) { s.Data["tls.crt"], s.Data["tls.key"] = short, key })
+	w.eventually("it to be renewed", func() error {
+		if err := w.get(secret); err != nil {
+			return err
+		}
+		if bytes.Equal(secret.Data["tls.crt"], short) {
+			return errors.New("it is the one of before")
+		}
+		return nil
+	})
+	if leaf := leafOf(t, secret.Data["tls.crt"]); time.Until(leaf.NotAfter) < 24*time.Hour {
+		t.Errorf("it ends at %s", leaf.NotAfter)
+	}
+}
+
 // Whatever the certificate came from before, another source is taken up.
 func TestAnotherSourceOfTheCertificate(t *testing.T) {
 	w := newWorld(t)
