@@ -19,6 +19,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 	"github.com/flight-operator/flight-operator/flightruntime/source"
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 )
 
 // parquetFormat reads Parquet files one row group at a time. Types that Arrow stored beside Parquet's own are restored, as pyarrow does; but
@@ -50,7 +51,7 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 			return nil, err
 		}
 		quota := newQuota(memory.DefaultAllocator, o.Size())
-		arrays, flat := quota, quota.SharedWith(unclearedMemory{})
+		arrays, flat := quota, quota.SharedWith(arrowmem.Uncleared{})
 		if opts.Allocator != nil {
 			arrays = quota.SharedWith(opts.Allocator)
 			flat = arrays

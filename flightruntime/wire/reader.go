@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
 
@@ -25,8 +26,8 @@ type ReaderOptions struct {
 	// MaxBatchBytes bounds what a batch takes besides its message when it is uncompressed, what all dictionaries of the stream take
 	// together, and the rows of a batch. 0 is ipcguard.DefaultMaxBatchBytes.
 	MaxBatchBytes int64
-	// Allocator is where bodies and uncompressed buffers live. Nil is memory.DefaultAllocator, whose memory the garbage collector owns, so
-	// that batches may be sent on by a Writer. A Pool is several times as fast, for batches that are not.
+	// Allocator is where bodies and uncompressed buffers live. Nil is the garbage collector's memory, so that batches may be sent on
+	// by a Writer. A Pool is faster, for batches that are not.
 	Allocator memory.Allocator
 	// Validation is how much of a batch is looked at before it is handed out. The zero value is ipcguard.ValidateFull.
 	Validation ipcguard.Validation
@@ -72,10 +73,11 @@ type Reader struct {
 
 // NewReader is a reader of a stream. It does not wait for any message. The caller releases it.
 func NewReader(stream MessageReceiver, options ReaderOptions) *Reader {
-	if options.Allocator == nil {
-		options.Allocator = memory.DefaultAllocator
+	bodies := options.Allocator
+	if bodies == nil {
+		bodies, options.Allocator = arrowmem.Uncleared{}, memory.DefaultAllocator // a body is received in full, or nobody sees it
 	}
-	return &Reader{stream: stream, options: options, message: message{allocator: options.Allocator, limit: options.MaxMessageBytes}}
+	return &Reader{stream: stream, options: options, message: message{allocator: bodies, limit: options.MaxMessageBytes}}
 }
 
 // Descriptor waits for the first message and returns its descriptor. A stream that is put or exchanged has to begin with one: INVALID_ARGUMENT

@@ -1,4 +1,5 @@
-package format
+// Package arrowmem has allocators of memory for Arrow.
+package arrowmem
 
 import (
 	"strings"
@@ -7,11 +8,11 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// unclearedMemory is an allocator of the garbage collector's memory that is not cleared, but for what is so small that it does not matter. It is for
+// Uncleared is an allocator of the garbage collector's memory that is not cleared, but for what is so small that it does not matter. It is for
 // those who write every byte of what they then show to others: whatever is left may be of another caller's batch.
-type unclearedMemory struct{}
+type Uncleared struct{}
 
-var _ memory.Allocator = unclearedMemory{}
+var _ memory.Allocator = Uncleared{}
 
 const (
 	// clearedBelow bytes, clearing takes less than to go without.
@@ -21,7 +22,7 @@ const (
 )
 
 // Allocate gives size bytes, whatever they hold.
-func (unclearedMemory) Allocate(size int) []byte {
+func (Uncleared) Allocate(size int) []byte {
 	if size < clearedBelow {
 		return memory.DefaultAllocator.Allocate(size)
 	}
@@ -36,7 +37,7 @@ func (unclearedMemory) Allocate(size int) []byte {
 }
 
 // Reallocate gives size bytes that begin as b does.
-func (m unclearedMemory) Reallocate(size int, b []byte) []byte {
+func (m Uncleared) Reallocate(size int, b []byte) []byte {
 	if size <= cap(b) {
 		return b[:size]
 	}
@@ -46,4 +47,4 @@ func (m unclearedMemory) Reallocate(size int, b []byte) []byte {
 }
 
 // Free leaves it to the garbage collector.
-func (unclearedMemory) Free([]byte) {}
+func (Uncleared) Free([]byte) {}
