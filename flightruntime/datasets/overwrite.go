@@ -99,7 +99,7 @@ func (f *replacementFiles) writeFile(w io.Writer) error {
 		return err
 	}
 	for size := int64(0); err == nil && f.next != nil && size < landing.DefaultMaxFileBytes; {
-		n := landing.BatchBytes(f.next)
+		n := format.BatchBytes(f.next)
 		err = writer.Write(f.next)
 		if errors.Is(err, format.ErrDictionary) && size > 0 {
 			err = nil

@@ -70,3 +70,11 @@ func ArrayBytes(data arrow.ArrayData) (n int64) {
 	}
 	return n
 }
+
+// BatchBytes is what stays in memory with a batch, in bytes: all buffers of its columns in full, those of dictionaries too.
+func BatchBytes(batch arrow.RecordBatch) (n int64) {
+	for _, column := range batch.Columns() {
+		n += int64(column.Data().SizeInBytes())
+	}
+	return n
+}

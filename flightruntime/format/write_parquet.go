@@ -115,7 +115,7 @@ func leaves(t arrow.DataType) int {
 }
 
 func (p *parquetEncoder) write(batch arrow.RecordBatch) error {
-	size, rows := batchBytes(batch), batch.NumRows()
+	size, rows := BatchBytes(batch), batch.NumRows()
 	most := rows // in a slice
 	if size > maxGroupBytes {
 		most = max(1, int64(float64(rows)*maxGroupBytes/float64(size)))
@@ -184,15 +184,6 @@ func (p *parquetEncoder) finishGroup() error {
 	}
 	p.groups, p.rows, p.bytes = p.groups+1, 0, 0
 	return nil
-}
-
-// batchBytes are those of all buffers of a batch, in full where it is a slice of them.
-func batchBytes(batch arrow.RecordBatch) int64 {
-	n := int64(0)
-	for _, column := range batch.Columns() {
-		n += int64(column.Data().SizeInBytes())
-	}
-	return n
 }
 
 func (p *parquetEncoder) close() error {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/flight-operator/flight-operator/flightruntime/format"
 )
 
 // Appender lands record batches of many clients at a time. Batches that wait while others are written become one file together, so that a
@@ -83,7 +85,7 @@ func (a *Appender) Append(ctx context.Context, batch arrow.RecordBatch, key Key)
 // Enqueue is Append without waiting for the end: only for room, if too much is pending. Batches without a key that one goroutine enqueues
 // land in their order.
 func (a *Appender) Enqueue(ctx context.Context, batch arrow.RecordBatch, key Key) (*Pending, error) {
-	p := &Pending{batch: batch, key: key, size: BatchBytes(batch), done: make(chan struct{})}
+	p := &Pending{batch: batch, key: key, size: format.BatchBytes(batch), done: make(chan struct{})}
 	p.weight = min(p.size, a.opts.MaxPendingBytes)
 	if err := a.room.Acquire(ctx, p.weight); err != nil {
 		return nil, err
@@ -223,13 +225,4 @@ func (a *Appender) requeue(batches []*Pending) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.queue = append(slices.Clip(batches), a.queue...)
-}
-
-// BatchBytes is the size of all buffers of a batch, which stay in memory with it, in bytes.
-func BatchBytes(batch arrow.RecordBatch) int64 {
-	n := int64(0)
-	for _, column := range batch.Columns() {
-		n += int64(column.Data().SizeInBytes())
-	}
-	return n
 }
