@@ -205,7 +205,7 @@ func valuesOf(table arrow.Table) []string {
 func TestParquetColumnsReadAsByPqarrow(t *testing.T) {
 	for _, dt := range flatTypes() {
 		t.Run(dt.String(), func(t *testing.T) {
-			for seed := range uint64(16) {
+			for seed := range uint64(10) {
 				r := rand.New(rand.NewPCG(seed, 7))
 				nullable, rows := r.IntN(2) == 0, 1+r.IntN(4000)
 				schema := arrow.NewSchema([]arrow.Field{{Name: "c", Type: dt, Nullable: nullable}}, nil)
