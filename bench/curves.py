@@ -54,7 +54,7 @@ def curves():
             "CPU time: what a message costs on either side, whatever its size, is paid more often the smaller messages are."),
         Curve("batch", "Size of the record batches that are served", "rows a batch (64 bytes each)", [
             (rows, get(f"curve-batch-{rows}", lambda d, r=rows: d.floats_batched(r), times=2)) for rows in (1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20)],
-            "CPU time of the client for what each message costs: ours puts small batches together and cuts large ones, to messages of about 1 MiB; pyarrow's server sends "
+            "CPU time of the client for what each message costs: ours puts small batches together and cuts large ones, to messages of about 2 MiB; pyarrow's server sends "
             "them as they are."),
         Curve("columns", "Columns, of 320 MB in batches of 4 MiB", "columns", [
             (n, get(f"curve-columns-{n}", lambda d, n=n: d.floats_wide(n), times=2)) for n in (1, 4, 16, 64, 256, 1024)],

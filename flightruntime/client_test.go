@@ -444,8 +444,8 @@ func TestWriteSizeLimitRefusesABatchAndTheWriterGoesOn(t *testing.T) {
 }
 
 func TestWithoutAWriteSizeLimitLargeBatchesAreCut(t *testing.T) {
-	const rows = 1 << 19 // 4 MiB, and the server takes 2
-	client := connect(t, start(t, &testService{doPut: counting}, ServerOptions{MaxMessageBytes: 2 << 20}), ClientOptions{})
+	const rows = 1 << 20 // 8 MiB, and the server takes 3
+	client := connect(t, start(t, &testService{doPut: counting}, ServerOptions{MaxMessageBytes: 3 << 20}), ClientOptions{})
 	w, results, err := client.DoPut(t.Context(), DescriptorForPath("a"), numbers)
 	if err != nil {
 		t.Fatal(err)

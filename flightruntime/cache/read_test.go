@@ -114,8 +114,8 @@ func TestSmallBatchesOfAUnitAreOneMessage(t *testing.T) {
 		messages int
 	}{
 		{"a hundred kilobytes", joinedPart("100", schema, numbered(12_800)...), 12_800, 1},
-		{"a message and a row", joinedPart("131", schema, numbered(131_073)...), 131_073, 2},
-		{"4 MB", joinedPart("500", schema, numbered(500_000)...), 500_000, 4},
+		{"a message and a row", joinedPart("263", schema, numbered(262_145)...), 262_145, 2},
+		{"8 MB", joinedPart("1000", schema, numbered(1_000_000)...), 1_000_000, 4},
 		{"4.6 MB of many columns", joinedPart("wide", wideSchema, wideBatches...), 4_500, 2},
 		{"units of their own", part("units", schema, numbered(5_000)...), 5_000, 5},
 	} {
@@ -269,7 +269,7 @@ func TestMessagesAreOfTheSizeThatIsSent(t *testing.T) {
 			}
 			rows = append(rows, m.Rows)
 		}
-		if want := slices.Repeat([]int64{1 << 17}, 8); !slices.Equal(rows, want) {
+		if want := slices.Repeat([]int64{1 << 18}, 4); !slices.Equal(rows, want) {
 			t.Errorf("messages have %v rows, want %v", rows, want)
 		}
 	})

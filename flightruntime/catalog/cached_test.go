@@ -153,7 +153,7 @@ func numbersIn(t *testing.T, n int64) map[string][]byte {
 
 // What is cached is left out by the statistics of its rows, also where its file has none, and where it is a part of what the file is read by.
 func TestRowsOfACachedPartAreLeftOutByStatistics(t *testing.T) {
-	const n, most = 500_000, 280_000 // rows, and those of two messages of 1 MiB, which a value may lie between as far as is known
+	const n, most = 1_000_000, 560_000 // rows, and those of two messages of 2 MiB, which a value may lie between as far as is known
 	dir := t.TempDir()
 	for name, data := range numbersIn(t, n) {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestRowsOfACachedPartAreLeftOutByStatistics(t *testing.T) {
 			}
 			cat := New(slog.New(slog.DiscardHandler))
 			t.Cleanup(cat.Close)
-			cat.Configure(&config.Cache{Memory: &config.MemoryCache{SizeLimit: 16 << 20}})
+			cat.Configure(&config.Cache{Memory: &config.MemoryCache{SizeLimit: 32 << 20}})
 			cat.Apply([]config.Dataset{{Name: "a", Format: name, Cache: v1alpha1.CacheMemory, Files: &config.Files{Root: dir, Path: name}}})
 			if err := cat.Attempted(t.Context()); err != nil {
 				t.Fatal(err)

@@ -237,7 +237,7 @@ func TestACacheThatCannotBeUsed(t *testing.T) {
 }
 
 func TestACacheWhoseDiskFails(t *testing.T) {
-	const rows = 300_000 // 2.4 MB, in messages of 1 MiB at most
+	const rows = 600_000 // 4.8 MB, in messages of about 2 MiB
 	dir, cacheDir := t.TempDir(), t.TempDir()
 	rowGroups(t, filepath.Join(dir, "1.parquet"), [2]int64{0, rows})
 	s := serve(t)
@@ -262,7 +262,7 @@ func TestACacheWhoseDiskFails(t *testing.T) {
 		fails(0)
 		reads(question, want)
 	}
-	fails(3 << 19)
+	fails(3 << 20)
 	_, err := s.text(t, []byte("trips"))
 	if failed := (*flightruntime.Error)(nil); !errors.As(err, &failed) || failed.Kind != flightruntime.KindUnavailable || !strings.Contains(err.Error(), "ask again") {
 		t.Errorf("in the middle: %v", err)

@@ -214,14 +214,14 @@ func TestMessagesGrowWithTheNumberOfArrays(t *testing.T) {
 		arrays, limit int
 		want          int64
 	}{
-		{"no column", 0, noMatter, 1 << 20},
-		{"few columns", 8, noMatter, 1 << 20},
-		{"as many as 1 MiB has room for", 32, noMatter, 1 << 20},
-		{"more", 64, noMatter, 2 << 20},
+		{"no column", 0, noMatter, 2 << 20},
+		{"few columns", 8, noMatter, 2 << 20},
+		{"as many as 2 MiB has room for", 64, noMatter, 2 << 20},
+		{"more", 80, noMatter, 80 * 32 << 10},
 		{"as many as go into what clients take", 100, noMatter, 100 * 32 << 10},
 		{"a thousand", 1_000, noMatter, 4<<20 - 64<<10 - 1_000*256},
-		{"so many that they take the room themselves", 13_000, noMatter, 1 << 20},
-		{"so many that no message holds them", 1_000_000, noMatter, 1 << 20},
+		{"so many that they take the room themselves", 13_000, noMatter, 2 << 20},
+		{"so many that no message holds them", 1_000_000, noMatter, 2 << 20},
 		{"a lower limit", 8, 64 << 10, 32 << 10},
 		{"a lower limit, and many columns", 1_000, 1 << 20, 512 << 10},
 	} {
