@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"cmp"
-	"encoding/binary"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -12,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/scalar"
 
 	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/internal/text"
 )
 
 // measured are the statistics of a batch, which nobody but its values tells.
@@ -102,8 +102,8 @@ func valueAt(a arrow.Array, i int) scalar.Scalar {
 	if i < 0 {
 		return nil
 	}
-	if text, ok := a.(array.StringLike); ok {
-		switch v := text.Value(i); {
+	if values, ok := a.(array.StringLike); ok {
+		switch v := values.Value(i); {
 		case len(v) > longestBound:
 			return nil
 		case a.DataType().ID() == arrow.LARGE_STRING:
@@ -220,7 +220,7 @@ func extremesOfText(n int, of some, value func(i int) string) (least, greatest i
 			continue
 		}
 		v := value(i)
-		first := firstBytes(v)
+		first := text.Head(v)
 		if least < 0 {
 			least, greatest, low, high, lowest, highest = i, i, v, v, first, first
 		}
@@ -232,15 +232,4 @@ func extremesOfText(n int, of some, value func(i int) string) (least, greatest i
 		}
 	}
 	return least, greatest
-}
-
-// firstBytes are a number that is less or equal for text that is less, or equal.
-func firstBytes(text string) (n uint64) {
-	if len(text) >= 8 {
-		return binary.BigEndian.Uint64([]byte(text[:8]))
-	}
-	for i := range len(text) {
-		n |= uint64(text[i]) << (56 - 8*i)
-	}
-	return n
 }

@@ -2,10 +2,11 @@ package format
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
 	"math/rand/v2"
+
+	"github.com/flight-operator/flight-operator/internal/text"
 )
 
 // numberTable is a dictionary of numbers: a hash table with linear probing.
@@ -165,12 +166,12 @@ type textBounds struct {
 }
 
 func newTextBounds(least, most []byte) textBounds {
-	return textBounds{least: least, most: most, leastHead: firstEight(least), mostHead: firstEight(most)}
+	return textBounds{least: least, most: most, leastHead: text.Head(least), mostHead: text.Head(most)}
 }
 
 // add widens the bounds to a value, which they refer to. Most values differ from them in the first bytes.
 func (b *textBounds) add(value []byte) {
-	head := firstEight(value)
+	head := text.Head(value)
 	if head <= b.leastHead || b.least == nil {
 		if b.least == nil || bytes.Compare(value, b.least) < 0 {
 			b.least, b.leastHead = value, head
@@ -181,14 +182,4 @@ func (b *textBounds) add(value []byte) {
 			b.most, b.mostHead = value, head
 		}
 	}
-}
-
-// firstEight are the first eight bytes of a value as a number, which is compared as they are. There are zeros where it is shorter.
-func firstEight(value []byte) uint64 {
-	if len(value) >= 8 {
-		return binary.BigEndian.Uint64(value)
-	}
-	var head [8]byte
-	copy(head[:], value)
-	return binary.BigEndian.Uint64(head[:])
 }

@@ -1,4 +1,4 @@
-// Package text has what messages to users need.
+// Package text has what messages to users need, and what text is compared by.
 package text
 
 import (
