@@ -234,14 +234,7 @@ func checkValues(t *testing.T, mem memory.Allocator, shape parquetShape, data st
 		}
 		checkColumns(t, batch.Columns())
 	}
-	if len(got) != len(want) {
-		t.Fatalf("%+v: %d rows, want %d", shape, len(got), len(want))
-	}
-	for i := range got {
-		if got[i] != want[i] {
-			t.Fatalf("%+v: row %d is %s, want %s", shape, i, got[i], want[i])
-		}
-	}
+	sameValues(t, fmt.Sprintf("%+v", shape), want, got)
 }
 
 // What flat columns are not read in, pqarrow reads.

@@ -51,6 +51,19 @@ func owned(t *testing.T) (*arrow.Schema, arrow.RecordBatch, *Encoded) {
 	return schema, batch, &Encoded{Data: sent[1], Rows: batch.NumRows()}
 }
 
+// writtenTo is a writer that has written a chunk to a stream.
+func writtenTo(t *testing.T, stream MessageSender, schema *arrow.Schema, chunk Chunk) *Writer {
+	t.Helper()
+	w, err := NewWriter(stream, schema, noLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WriteChunk(chunk); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 func TestWhatIsUnderWayKeepsItsOwner(t *testing.T) {
 	schema, batch, encoded := owned(t)
 	for name, chunk := range map[string]Chunk{
@@ -58,15 +71,9 @@ func TestWhatIsUnderWayKeepsItsOwner(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stream kept
-			w, err := NewWriter(&stream, schema, noLimit)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var owner counting
 			chunk.Owner = &owner
-			if err := w.WriteChunk(chunk); err != nil {
-				t.Fatal(err)
-			}
+			w := writtenTo(t, &stream, schema, chunk)
 			if owner.retained == 0 {
 				t.Error("nobody retains the owner of what has yet to be written")
 			}
@@ -97,15 +104,9 @@ func TestAnOrdinaryConnectionGetsCopiesOfWhatHasAnOwner(t *testing.T) {
 	for name, chunk := range map[string]Chunk{"a batch": {Batch: batch}, "a message": {Encoded: encoded}} {
 		t.Run(name, func(t *testing.T) {
 			var stream ordinary
-			w, err := NewWriter(&stream, schema, noLimit)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var owner counting
 			chunk.Owner = &owner
-			if err := w.WriteChunk(chunk); err != nil {
-				t.Fatal(err)
-			}
+			w := writtenTo(t, &stream, schema, chunk)
 			if owner.retained != 0 {
 				t.Error("gRPC holds memory of the owner's, which it reads at some time")
 			}

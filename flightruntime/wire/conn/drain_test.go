@@ -1,8 +1,6 @@
 package conn
 
 import (
-	"context"
-	"net"
 	"testing"
 	"time"
 
@@ -31,12 +29,7 @@ func TestASlowClientOfAServerThatDrains(t *testing.T) {
 				stream.SetTrailer(metadata.Pairs("messages", "2"))
 				return status.Error(codes.DataLoss, "the end of the call")
 			})
-			socket := &stopped{gate: make(chan struct{})}
-			client := s.dial(t, func(ctx context.Context, address string) (net.Conn, error) {
-				c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-				socket.Conn = c
-				return socket, err
-			}, grpc.WithStaticStreamWindowSize(64<<20), grpc.WithStaticConnWindowSize(64<<20))
+			client, socket := s.dialStoppable(t)
 			answer := make(chan error, 1)
 			go func() { answer <- read(t.Context(), client, -1, messages, 0) }()
 			c := <-conns

@@ -333,12 +333,7 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 					ended <- err
 					return err
 				})
-				socket := &stopped{gate: make(chan struct{})}
-				client := s.dial(t, func(ctx context.Context, address string) (net.Conn, error) {
-					c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-					socket.Conn = c
-					return socket, err
-				}, grpc.WithStaticStreamWindowSize(64<<20), grpc.WithStaticConnWindowSize(64<<20))
+				client, socket := s.dialStoppable(t)
 				go func() { _ = read(t.Context(), client, -1, 0, 0) }()
 				c := <-conns
 				socket.stop.Store(true)
@@ -376,6 +371,18 @@ func (s *stopped) Read(p []byte) (int, error) {
 		<-s.gate
 	}
 	return s.Conn.Read(p)
+}
+
+// dialStoppable is a client with windows for whatever comes, and its connection.
+func (s *served) dialStoppable(t testing.TB) (*grpc.ClientConn, *stopped) {
+	t.Helper()
+	socket := &stopped{gate: make(chan struct{})}
+	client := s.dial(t, func(ctx context.Context, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		socket.Conn = c
+		return socket, err
+	}, grpc.WithStaticStreamWindowSize(64<<20), grpc.WithStaticConnWindowSize(64<<20))
+	return client, socket
 }
 
 func TestCallsKnowTheirPeerAsWithoutThisPackage(t *testing.T) {
