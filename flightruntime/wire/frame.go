@@ -27,9 +27,8 @@ const referMin = 4 << 10
 // Otherwise grpc-go copies them, at some time: it forgets those of a call whose connection has broken, and ends the process where mapped memory cannot
 // be read any more. So what has to be freed is copied here, by the caller, who can tell. Streams that are not gRPC's keep an Owner instead.
 func (f *frame) send(stream MessageSender, c *conn.Conn) error {
-	_, grpcs := stream.(grpc.ServerStream)
 	switch {
-	case f.size < referMin, c == nil && (grpcs || !f.lent):
+	case f.size < referMin, c == nil && (!f.lent || ofGRPC(stream)):
 		f.own()
 	case c != nil:
 		kept := f.buffers
@@ -42,6 +41,11 @@ func (f *frame) send(stream MessageSender, c *conn.Conn) error {
 		f.buffers.Free()
 	}
 	return err
+}
+
+func ofGRPC(stream MessageSender) bool {
+	_, ok := stream.(grpc.ServerStream)
+	return ok
 }
 
 // own copies those buffers that somebody waits for to be freed.
