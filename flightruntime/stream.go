@@ -116,6 +116,14 @@ func (r *DataReader) Schema() (*arrow.Schema, error) {
 	return s, r.broken(r.asError(err))
 }
 
+// UsePool has the memory of batches come from a pool from the next message on. It is for handlers that release what they read and send none of it on,
+// as wire.Pool says.
+func (r *DataReader) UsePool(pool *wire.Pool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wire.UsePool(pool)
+}
+
 // Read waits for the next chunk; io.EOF after the last. Its batch is valid until the next Read: retain it to keep it.
 func (r *DataReader) Read() (Chunk, error) {
 	r.mu.Lock()

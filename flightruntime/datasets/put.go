@@ -17,6 +17,7 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/landing"
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
 // putWindow is how many batches of one put may be on their way to the disk: enough for the disk never to wait for the network.
@@ -62,6 +63,9 @@ type receipt struct {
 	Already bool `json:"already,omitempty"`
 }
 
+// bodies is memory of the batches of puts, each of which is released once it is on the disk.
+var bodies wire.Pool
+
 // DoPut lands record batches in a dataset. Each is acknowledged when it is on the disk and served; of a put that overwrites, all together.
 func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *flightruntime.MetadataWriter) error {
 	d, err := r.Descriptor()
@@ -84,6 +88,7 @@ func (s *Service) DoPut(ctx context.Context, r *flightruntime.DataReader, w *fli
 		return err
 	}
 	defer place.leave()
+	r.UsePool(&bodies)
 	schema, err := r.Schema()
 	if errors.Is(err, io.EOF) {
 		return flightruntime.Errorf(flightruntime.KindInvalid, "the put ended without a schema: expected one, and then record batches")

@@ -75,10 +75,13 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 			}
 			return readPqarrow(file, arrays)
 		})
-		p.file, err = open(quota.SharedWith(pageMemory{}))
+		p.file, err = open(quota.SharedWith(&pages))
 		return p, err
 	})
 }
+
+// pages is memory of pages: each is freed once nothing refers to it.
+var pages arrowmem.Pool
 
 const (
 	// parquetReadAhead is what is read of each column at a time. What a page has beyond it goes straight to where it is decompressed from.

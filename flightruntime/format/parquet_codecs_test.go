@@ -9,6 +9,8 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 )
 
 // Of what a page claims, or really uncompresses to, no more is made than there is memory for.
@@ -40,7 +42,7 @@ func TestPagesThatUncompressToMoreThanTheySay(t *testing.T) {
 		"Snappy":                           {compress.Codecs.Snappy, snappy.Encode(nil, zeros)},
 		"Snappy that only claims it":       {compress.Codecs.Snappy, binary.AppendUvarint(nil, 1<<32-1)},
 		"Snappy, a byte more":              {compress.Codecs.Snappy, snappy.Encode(nil, make([]byte, 101))},
-		"Zstandard, a byte more than fits": {compress.Codecs.Zstd, e.EncodeAll(make([]byte, 101+pageSlack), nil)},
+		"Zstandard, a byte more than fits": {compress.Codecs.Zstd, e.EncodeAll(make([]byte, 101+arrowmem.Slack), nil)},
 	} {
 		codec, err := compress.GetCodec(c.codec)
 		if err != nil {
@@ -48,7 +50,7 @@ func TestPagesThatUncompressToMoreThanTheySay(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		out, err := compress.Decode(codec, make([]byte, 100, 100+pageSlack), c.data)
+		out, err := compress.Decode(codec, make([]byte, 100, 100+arrowmem.Slack), c.data)
 		runtime.ReadMemStats(&after)
 		if err == nil {
 			t.Errorf("%s: %d bytes where there is room for 100", name, len(out))

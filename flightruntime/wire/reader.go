@@ -80,6 +80,9 @@ func NewReader(stream MessageReceiver, options ReaderOptions) *Reader {
 	return &Reader{stream: stream, options: options, message: message{allocator: bodies, limit: options.MaxMessageBytes}}
 }
 
+// UsePool has bodies live in memory of a pool from the next message on. What is uncompressed from them stays where it was.
+func (r *Reader) UsePool(pool *Pool) { r.message.allocator = pool }
+
 // Descriptor waits for the first message and returns its descriptor. A stream that is put or exchanged has to begin with one: INVALID_ARGUMENT
 // if it does not.
 func (r *Reader) Descriptor() (*flight.FlightDescriptor, error) {
