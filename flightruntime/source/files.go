@@ -59,8 +59,10 @@ func (s *files) glob(ctx context.Context, root *os.Root) ([]Object, error) {
 	}
 	slices.Sort(names)
 	var objects []Object
+	directory := directory{root: root}
+	defer directory.close()
 	for _, name := range slices.Compact(names) {
-		o, err := stat(root, name)
+		o, err := directory.stat(name)
 		switch {
 		case err == nil:
 			objects = append(objects, o)
@@ -85,10 +87,50 @@ func stat(root *os.Root, name string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
+	return fileOf(root, name, info)
+}
+
+func fileOf(root *os.Root, name string, info fs.FileInfo) (*file, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
 	return &file{root: root.Name(), name: name, size: info.Size(), version: versionOf(info)}, nil
+}
+
+// directory looks at files of one directory after the other. Each is opened once: a root opens anew, for each file, all directories on the way to it.
+type directory struct {
+	root *os.Root
+	path string
+	open *os.Root // of path; nil: none is open
+}
+
+func (d *directory) stat(name string) (*file, error) {
+	parent, base := path.Split(name)
+	if parent == "" {
+		return stat(d.root, name)
+	}
+	if d.open == nil || d.path != parent {
+		open, err := d.root.OpenRoot(parent)
+		if err != nil {
+			return nil, err
+		}
+		d.close()
+		d.path, d.open = parent, open
+	}
+	info, err := d.open.Lstat(base)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return stat(d.root, name) // it may lead to another directory of the root
+	}
+	return fileOf(d.root, name, info)
+}
+
+func (d *directory) close() {
+	if d.open != nil {
+		_ = d.open.Close() // nothing was written
+	}
 }
 
 // versionOf identifies a file's content without reading it: whoever writes a file changes its modification time, its size, or (a rename

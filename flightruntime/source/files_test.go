@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,7 @@ func tree(t *testing.T, files []string, links map[string]string) string {
 	return dir
 }
 
-func write(t *testing.T, dir, name, content string) {
+func write(t testing.TB, dir, name, content string) {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -112,13 +113,14 @@ func TestFilesFollowsLinksInsideTheRoot(t *testing.T) {
 		"zones.csv": "..data/zones.csv", // a ConfigMap's mount
 		"current":   "v3",
 		"v3/circle": "..",
+		"v3/z.csv":  "../zones.csv", // leaves its directory, and not the root
 		"gone.csv":  "nowhere",
 	})
 	for pattern, want := range map[string][]string{
 		"zones.csv":     {"zones.csv"},
 		"*.csv":         {"zones.csv"},
-		"current/*.csv": {"current/a.csv"},
-		"**/*.csv":      {"v3/a.csv", "zones.csv"},
+		"current/*.csv": {"current/a.csv", "current/z.csv"},
+		"**/*.csv":      {"v3/a.csv", "v3/z.csv", "zones.csv"},
 	} {
 		objects, err := source.NewFiles(dir, pattern).List(t.Context())
 		if err != nil {
@@ -316,5 +318,20 @@ func TestCancelledContext(t *testing.T) {
 	}
 	if _, err := objects[0].Open(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Open: %v", err)
+	}
+}
+
+// A refresh lists all files of a dataset, however many there are.
+func BenchmarkList(b *testing.B) {
+	dir := b.TempDir()
+	for i := range 1000 {
+		write(b, dir, fmt.Sprintf("a/b/%04d.csv", i), "")
+	}
+	s := source.NewFiles(dir, "a/b/*.csv")
+	b.ReportAllocs()
+	for b.Loop() {
+		if objects, err := s.List(b.Context()); err != nil || len(objects) != 1000 {
+			b.Fatalf("%d files, error %v", len(objects), err)
+		}
 	}
 }
