@@ -25,6 +25,7 @@ def machine(root):
         "load": round(os.getloadavg()[0], 1),
         "memory GiB": round(int(line("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)),
         "kernel": platform.release().split("-")[0],
+        "congestion control": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
         "go": subprocess.run(["go", "env", "GOVERSION"], cwd=root, check=True, capture_output=True, text=True).stdout.strip(),
         "arrow-go": module("github.com/apache/arrow-go/v18"),
         "grpc-go": module("google.golang.org/grpc"),
@@ -35,7 +36,8 @@ def machine(root):
 
 def machine_text(m):
     return (f"{m['cores']} cores ({m['cpu']}), {m['memory GiB']} GiB, Linux {m['kernel']}; {m['go']}, arrow-go {m['arrow-go']}, grpc-go {m['grpc-go']}; "
-            f"pyarrow {m['pyarrow']} on Python {m['python']}. Clients and servers share the machine, over loopback."
+            f"pyarrow {m['pyarrow']} on Python {m['python']}. Clients and servers share the machine, over loopback"
+            + (f" with TCP's congestion control {m['congestion control']}" if "congestion control" in m else "") + "."
             + (f" Load average before the run: {m['load']}." if "load" in m else ""))
 
 
