@@ -33,7 +33,8 @@ func cacheModes(t *testing.T, test func(t *testing.T, mode v1alpha1.CacheMode)) 
 	}
 }
 
-// loadCached is load of datasets that are kept in a cache of one mode.
+// loadCached is load of datasets that are kept in a cache of one mode. The folder is one that was made before the server: it is then removed after the
+// server has ended, which fills its cache until then.
 func (s *served) loadCached(t *testing.T, mode v1alpha1.CacheMode, limit int64, dir string, datasets ...config.Dataset) {
 	t.Helper()
 	for i := range datasets {
@@ -120,8 +121,9 @@ func TestCachedDatasetsAnswerAsOthersDo(t *testing.T) {
 	plain.load(t, "plain", datasets...)
 	want := answers(t, plain)
 	cacheModes(t, func(t *testing.T, mode v1alpha1.CacheMode) {
+		cached := t.TempDir()
 		s, dir, datasets := prepared(t)
-		s.loadCached(t, mode, 1<<30, t.TempDir(), datasets...)
+		s.loadCached(t, mode, 1<<30, cached, datasets...)
 		first := answers(t, s)
 		for _, name := range []string{"trips", "notes"} {
 			for before := s.cacheStats(mode); ; before = s.cacheStats(mode) {
@@ -151,8 +153,9 @@ func TestCachedDatasetsAnswerAsOthersDo(t *testing.T) {
 func TestRangesOfACachedDataset(t *testing.T) {
 	schema := arrowtest.Column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})
 	cacheModes(t, func(t *testing.T, mode v1alpha1.CacheMode) {
-		s, dir := serve(t), t.TempDir()
-		s.loadCached(t, mode, 1<<30, t.TempDir(), appendable("trips", "ArrowStream", dir, "*.arrows"))
+		dir, cached := t.TempDir(), t.TempDir()
+		s := serve(t)
+		s.loadCached(t, mode, 1<<30, cached, appendable("trips", "ArrowStream", dir, "*.arrows"))
 		for i := range 5 {
 			if _, err := s.put(t, flightruntime.DescriptorForPath("trips"), arrowtest.FromJSON(t, schema, fmt.Sprintf(`[{"c":"colour %d"},{"c":"red"}]`, i))); err != nil {
 				t.Fatal(err)
@@ -190,10 +193,10 @@ func TestRangesOfACachedDataset(t *testing.T) {
 }
 
 func TestACacheThatIsTooSmall(t *testing.T) {
-	dir := t.TempDir()
+	dir, cacheDir := t.TempDir(), t.TempDir()
 	rowGroups(t, filepath.Join(dir, "1.parquet"), [2]int64{0, 100_000})
 	const small, large = 1 << 20, 16 << 20
-	s, cacheDir := serve(t), t.TempDir()
+	s := serve(t)
 	trips := files("trips", "Parquet", dir, "*.parquet")
 	s.loadCached(t, v1alpha1.CacheMemory, small, cacheDir, trips)
 	h := s.health(t).Datasets[0]
@@ -275,7 +278,7 @@ func TestASubscriberOfACachedDatasetThatIsReplaced(t *testing.T) {
 	schema := arrowtest.Column(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})
 	batch := func(values string) arrow.RecordBatch { return arrowtest.FromJSON(t, schema, values) }
 	cacheModes(t, func(t *testing.T, mode v1alpha1.CacheMode) {
-		dir, cached := t.TempDir(), t.TempDir() // they are removed when the server has ended, which may still fill its cache
+		dir, cached := t.TempDir(), t.TempDir()
 		s := serve(t)
 		s.loadCached(t, mode, 1<<30, cached, overwritable("trips", "ArrowFile", dir, "*.x"))
 		if _, err := s.overwrite(t.Context(), command(`{"dataset": "trips", "mode": "overwrite"}`), schema, batch(`[{"c":"red"},{"c":"blue"}]`)); err != nil {
@@ -334,8 +337,9 @@ func TestReadersOfACachedDatasetThatIsReplaced(t *testing.T) {
 		return numbers(values...)
 	}
 	cacheModes(t, func(t *testing.T, mode v1alpha1.CacheMode) {
+		dir, cached := t.TempDir(), t.TempDir()
 		s := serve(t)
-		s.loadCached(t, mode, 8<<20, t.TempDir(), overwritable("trips", "ArrowFile", t.TempDir(), "*.x"))
+		s.loadCached(t, mode, 8<<20, cached, overwritable("trips", "ArrowFile", dir, "*.x"))
 		overwrite := func(n int64) {
 			if _, err := s.overwrite(t.Context(), command(`{"dataset": "trips", "mode": "overwrite"}`), numbers().Schema(), version(n)); err != nil {
 				t.Error(err)
