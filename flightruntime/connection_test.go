@@ -2,6 +2,7 @@ package flightruntime
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -31,11 +32,13 @@ type frame struct {
 
 func (f frame) acks(kind byte) bool { return f.kind == kind && f.flags&flagAck != 0 }
 
-// pipes is a listener whose only connection is the server's end of a pipe.
+// pipes is a listener whose connections are the server's ends of pipes.
 type pipes struct {
 	conns chan net.Conn
 	ended chan struct{}
 }
+
+func newPipes() pipes { return pipes{conns: make(chan net.Conn, 1), ended: make(chan struct{})} }
 
 func (p pipes) Accept() (net.Conn, error) {
 	select {
@@ -53,6 +56,32 @@ func (p pipes) Close() error {
 
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
+// serve answers those who dial, in the time of the bubble that it is called in, and ends with the test.
+func (p pipes) serve(t *testing.T, location string, opts ServerOptions) {
+	t.Helper()
+	server, err := NewServer(location, &testService{}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.grpc.Serve(p) }()
+	t.Cleanup(func() {
+		server.grpc.Stop()
+		_ = server.listener.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// dial is the client's end of a connection.
+func (p pipes) dial(t *testing.T) net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	t.Cleanup(func() { _ = ours.Close() })
+	return ours
+}
+
 // connection is a client of a server that speaks HTTP/2 frame by frame, in the time of the bubble that it is made in.
 type connection struct {
 	t      *testing.T
@@ -60,29 +89,20 @@ type connection struct {
 	frames chan frame // closed when the server closes the connection
 }
 
-// connect connects to a server that ends with the test.
+// dialRaw connects to a server that ends with the test.
 func dialRaw(t *testing.T, opts ServerOptions) *connection {
 	t.Helper()
-	server, err := NewServer("grpc://127.0.0.1:0", &testService{}, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener := pipes{conns: make(chan net.Conn, 1), ended: make(chan struct{})}
-	ours, theirs := net.Pipe()
-	listener.conns <- theirs
-	served := make(chan error, 1)
-	go func() { served <- server.grpc.Serve(listener) }()
-	c := &connection{t: t, conn: ours, frames: make(chan frame, 64)}
+	p := newPipes()
+	p.serve(t, "grpc://127.0.0.1:0", opts)
+	return greet(t, p.dial(t))
+}
+
+// greet begins to speak HTTP/2.
+func greet(t *testing.T, conn net.Conn) *connection {
+	t.Helper()
+	c := &connection{t: t, conn: conn, frames: make(chan frame, 64)}
 	go c.read()
-	t.Cleanup(func() {
-		_ = ours.Close()
-		server.grpc.Stop()
-		_ = server.listener.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	if _, err := io.WriteString(ours, preface); err != nil {
+	if _, err := io.WriteString(conn, preface); err != nil {
 		t.Fatal(err)
 	}
 	c.write(frame{kind: frameSettings})
@@ -164,6 +184,42 @@ func TestClientsThatAreGoneAreFound(t *testing.T) {
 			t.Errorf("the server took %s to find its client gone, want a minute and a half at most", took)
 		}
 	})
+}
+
+func TestClientsThatConnectAndSayNothingAreSentAway(t *testing.T) {
+	for _, tt := range []struct {
+		name, says string
+		location   string
+		secure     *tls.Config
+	}{
+		{name: "nothing", location: "grpc://127.0.0.1:0"},
+		{name: "half of HTTP/2's preface", says: preface[:12], location: "grpc://127.0.0.1:0"},
+		{name: "the preface and no settings", says: preface, location: "grpc://127.0.0.1:0"},
+		{name: "nothing, with TLS", location: "grpc+tls://127.0.0.1:0", secure: &tls.Config{Certificates: []tls.Certificate{{}}}},
+		{name: "half of a ClientHello", says: "\x16\x03\x01\x02", location: "grpc+tls://127.0.0.1:0", secure: &tls.Config{Certificates: []tls.Certificate{{}}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPipes()
+				p.serve(t, tt.location, ServerOptions{TLS: tt.secure})
+				silent, begin := p.dial(t), time.Now()
+				go func() { _, _ = io.WriteString(silent, tt.says) }()
+				if tt.secure == nil { // others are served meanwhile, and after
+					other := greet(t, p.dial(t))
+					defer func() {
+						other.write(frame{kind: framePing, payload: make([]byte, 8)})
+						if _, ok := other.await(func(f frame) bool { return f.acks(framePing) }); !ok {
+							t.Error("the connection of another client has ended, too")
+						}
+					}()
+				}
+				_, _ = io.Copy(io.Discard, silent) // until the server ends it
+				if took := time.Since(begin); took != handshakeTimeout {
+					t.Errorf("the server ended the connection after %s, want %s", took, handshakeTimeout)
+				}
+			})
+		})
+	}
 }
 
 func TestClientsAreToldTheNumberOfStreams(t *testing.T) {

@@ -80,6 +80,9 @@ const (
 	defaultStallTimeout = 2 * time.Minute
 	// maxHeaderBytes of a call: several tokens' worth. grpc-go takes 16 MiB.
 	maxHeaderBytes = 64 << 10
+	// handshakeTimeout is how long a client may take from its connecting to its first frame of HTTP/2, TLS included: three round trips, of which some packets
+	// may have to be sent again after 1, 2 and 4 s. grpc-go's own is 2 minutes, in which whoever connects and says nothing has a connection.
+	handshakeTimeout = 15 * time.Second
 	// minClientPing: Arrow's documentation tells clients to ping every 60 s; grpc-go's own floor of 5 min would cut them off.
 	minClientPing = 10 * time.Second
 	// serverPing finds clients that are gone without a word, within serverPing + serverPingTimeout.
@@ -192,6 +195,7 @@ func (o ServerOptions) grpc(calls *callCounter) []grpc.ServerOption {
 		grpc.MaxSendMsgSize(o.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(o.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.StaticStreamWindowSize(streamWindow),
