@@ -11,6 +11,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 )
 
 // Of HTTP/2 (RFC 9113): the frames that a connection needs which carries no call.
@@ -241,4 +246,54 @@ func TestClientsAreToldTheNumberOfStreams(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestConnectionsAreLeftForFiles(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		descriptors uint64
+		want        int
+	}{
+		{"the system does not tell", 0, 10_000},
+		{"a shell's", 1024, 512},
+		{"a container's", 1 << 20, 10_000},
+		{"no limit", 1<<64 - 1, 10_000},
+		{"just enough", 20_000, 10_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := connectionsFor(tt.descriptors); got != tt.want {
+				t.Errorf("with %d descriptors there may be %d connections, want %d", tt.descriptors, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAServerWithAsManyConnectionsAsMayBe(t *testing.T) {
+	server := start(t, &testService{}, ServerOptions{MaxConnections: 2})
+	ask := func(conn *grpc.ClientConn) error {
+		_, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+		return err
+	}
+	first, _ := connectTo(t, server)
+	second, _ := connectTo(t, server)
+	third, _ := connectTo(t, server)
+	for _, conn := range []*grpc.ClientConn{first, second} {
+		if err := ask(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(third); status.Code(err) != codes.Unavailable {
+		t.Errorf("one connection too many: %v, want UNAVAILABLE", err)
+	}
+	if err := ask(first); err != nil {
+		t.Errorf("a connection from before: %v", err)
+	}
+	if got := server.Traffic(); got.Open != 2 || got.Limit != 2 || got.Accepted != 2 || got.Refused < 1 || got.Sent == 0 || got.Received == 0 {
+		t.Errorf("the server tells of %+v", got)
+	}
+	second.Close()
+	eventually(t, "a connection that is closed makes room", func() bool {
+		third.ResetConnectBackoff()
+		return ask(third) == nil
+	})
 }

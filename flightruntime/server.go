@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -45,6 +44,9 @@ type ServerOptions struct {
 	MaxMessageBytes int
 	// MaxStreams bounds the calls at a time on one connection. 0 means 512.
 	MaxStreams uint32
+	// MaxConnections bounds the connections at a time; one that comes beyond is closed at once. 0 means 10,000, or half of the descriptors that the
+	// process may have (RLIMIT_NOFILE) if these are fewer, so that the other half is left for files. Less than 0 means no bound.
+	MaxConnections int
 	// MaxCallDuration ends calls that take longer, also where a client does not read. 0 means no bound.
 	MaxCallDuration time.Duration
 	// MaxConnectionAge is how long a connection takes new calls; those that are running go on to their end. Then clients connect anew, and see
@@ -76,6 +78,8 @@ const (
 const (
 	defaultMaxMessageBytes = 64 << 20
 	defaultMaxStreams      = 512
+	// defaultMaxConnections: each takes some tens of KiB while it is idle.
+	defaultMaxConnections = 10_000
 	// defaultStallTimeout is many times what a network's hiccup takes, and short enough for what a stalled client holds to be freed.
 	defaultStallTimeout = 2 * time.Minute
 	// maxHeaderBytes of a call: several tokens' worth. grpc-go takes 16 MiB.
@@ -107,7 +111,7 @@ const (
 // Server is a Flight server on one listener.
 type Server struct {
 	location Location
-	listener net.Listener
+	listener *conn.Listener
 	grpc     *grpc.Server
 	health   *health.Server
 	calls    *callCounter
@@ -133,7 +137,7 @@ func NewServer(location string, service Service, opts ServerOptions) (*Server, e
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{location: l, listener: listener, health: health.NewServer(), calls: &callCounter{}, ended: make(chan struct{})}
+	s := &Server{location: l, listener: conn.Listen(listener, opts.MaxConnections, opts.Logger), health: health.NewServer(), calls: &callCounter{}, ended: make(chan struct{})}
 	s.grpc = grpc.NewServer(opts.grpc(s.calls)...)
 	flightpb.RegisterFlightServiceServer(lateReading{s.grpc}, &adapter{service: service, handshake: opts.handshakes(), maxMessageBytes: opts.MaxMessageBytes})
 	healthpb.RegisterHealthServer(lateReading{s.grpc}, s.health)
@@ -149,6 +153,9 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	if o.MaxStreams == 0 {
 		o.MaxStreams = defaultMaxStreams
 	}
+	if o.MaxConnections == 0 {
+		o.MaxConnections = connectionsFor(descriptors())
+	}
 	if o.StallTimeout == 0 {
 		o.StallTimeout = defaultStallTimeout
 	}
@@ -156,6 +163,14 @@ func (o ServerOptions) withDefaults() ServerOptions {
 		o.Logger = slog.Default()
 	}
 	return o
+}
+
+// connectionsFor is the default of MaxConnections in a process that may have so many descriptors; 0 is an unknown number.
+func connectionsFor(descriptors uint64) int {
+	if half := descriptors / 2; half > 0 && half < defaultMaxConnections {
+		return int(half)
+	}
+	return defaultMaxConnections
 }
 
 // check refuses options that do not go with the location.
@@ -238,6 +253,9 @@ func (s *Server) Location() Location { return s.location }
 
 // ActiveCalls counts the Flight calls that are running, without the operator's.
 func (s *Server) ActiveCalls() int { return s.calls.active() }
+
+// Traffic tells of the server's connections, and of the bytes that went over them.
+func (s *Server) Traffic() conn.Traffic { return s.listener.Traffic() }
 
 // SetServing tells gRPC health clients whether the server serves; until the first call it does.
 func (s *Server) SetServing(serving bool) {

@@ -206,7 +206,7 @@ func TestNothingIsAnnouncedAfterTheEnd(t *testing.T) {
 	var freed counter
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
-	c := newConn(ours, ours, buffers{ours}, blocking{})
+	c := newConn(ours, ours, newBuffers(ours), blocking{})
 	_ = c.Close()
 	sent := c.Announce(mem.BufferSlice{freed.buffer(make([]byte, 4<<10))})
 	if freed.freed != 1 || c.Stats().Outstanding != 0 || len(sent[0].ReadOnlyData()) != 4<<10 {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"log/slog"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
@@ -41,9 +42,10 @@ var transports = []string{"tcp", "unix", "tls"}
 
 // served is a server with our credentials that answers every call with a handler, and how to reach it.
 type served struct {
-	address string
-	creds   credentials.TransportCredentials // of clients
-	server  *grpc.Server
+	address  string
+	creds    credentials.TransportCredentials // of clients
+	server   *grpc.Server
+	listener *Listener
 }
 
 func serve(t testing.TB, transport string, handler func(grpc.ServerStream) error) *served {
@@ -67,7 +69,8 @@ func serve(t testing.TB, transport string, handler func(grpc.ServerStream) error
 	}
 	s.server = grpc.NewServer(grpc.Creds(creds), grpc.WriteBufferSize(0), grpc.ForceServerCodecV2(bytesCodec{}),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return handler(stream) }))
-	go func() { _ = s.server.Serve(listener) }()
+	s.listener = Listen(listener, 0, slog.New(slog.DiscardHandler))
+	go func() { _ = s.server.Serve(s.listener) }()
 	t.Cleanup(s.server.Stop)
 	return s
 }

@@ -28,7 +28,7 @@ func BenchmarkKernel(b *testing.B) {
 		tune func(net.Conn)
 		sink func(net.Conn) sink
 	}{
-		{"net.Buffers", func(net.Conn) {}, func(c net.Conn) sink { return buffers{c} }},
+		{"net.Buffers", func(net.Conn) {}, func(c net.Conn) sink { return newBuffers(c) }},
 		{"vector", tune, newVector},
 	} {
 		b.Run(fmt.Sprintf("by=%s", each.name), func(b *testing.B) {

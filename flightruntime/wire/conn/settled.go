@@ -15,7 +15,8 @@ const partPause = 20 * time.Millisecond
 func (c *Conn) part() {
 	defer lingering.add(-1)
 	defer c.Conn.Close()
-	for _, layer := range []net.Conn{c.Conn, c.socket} {
+	socket, _ := under(c.socket)
+	for _, layer := range []net.Conn{c.Conn, socket} {
 		if half, ok := layer.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite() // it is closed in any case
 		}

@@ -14,18 +14,19 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// socketOf is the socket below a connection, if it is a plain one.
-func socketOf(c net.Conn) syscall.RawConn {
+// socketOf is the socket below a connection, if it is a plain one, and what counts its bytes.
+func socketOf(c net.Conn) (syscall.RawConn, *meter) {
+	c, bytes := under(c)
 	switch c.(type) {
 	case *net.TCPConn, *net.UnixConn:
 	default:
-		return nil
+		return nil, nil
 	}
 	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	return raw
+	return raw, bytes
 }
 
 const (
@@ -39,6 +40,7 @@ const (
 
 // tune bounds what the kernel holds of a connection's bytes, if the client is near.
 func tune(c net.Conn) {
+	c, _ = under(c)
 	t, ok := c.(*net.TCPConn)
 	if !ok {
 		return
@@ -59,14 +61,17 @@ func tune(c net.Conn) {
 
 // newVector is what writes to a connection.
 func newVector(c net.Conn) sink {
-	if raw := socketOf(c); raw != nil {
-		return vector{raw}
+	if raw, bytes := socketOf(c); raw != nil {
+		return vector{raw, bytes}
 	}
-	return buffers{c}
+	return newBuffers(c)
 }
 
 // vector writes to a socket with writev(2).
-type vector struct{ socket syscall.RawConn }
+type vector struct {
+	socket syscall.RawConn
+	bytes  *meter
+}
 
 func (v vector) write(pieces [][]byte, faults bool) error {
 	w := vectorWrites.Get().(*vectorWrite)
@@ -78,6 +83,7 @@ func (v vector) write(pieces [][]byte, faults bool) error {
 		if err != nil {
 			return err
 		}
+		v.bytes.send(n)
 		for n += first; len(pieces) > 0 && n >= len(pieces[0]); pieces = pieces[1:] {
 			n -= len(pieces[0])
 		}
@@ -142,6 +148,7 @@ func (w *vectorWrite) writev(fd uintptr) bool {
 // socketReader reads from a socket without waiting, or waits without reading.
 type socketReader struct {
 	socket    syscall.RawConn
+	bytes     *meter
 	impatient bool // what try is for; of the goroutine that reads
 
 	// Of one call; they are here because functions given to RawConn.Read escape.
@@ -157,17 +164,18 @@ type socketReader struct {
 }
 
 func newSocketReader(c net.Conn) *socketReader {
-	raw := socketOf(c)
+	raw, bytes := socketOf(c)
 	if raw == nil {
 		return nil
 	}
-	r := &socketReader{socket: raw}
+	r := &socketReader{socket: raw, bytes: bytes}
 	r.once, r.peek, r.fill = r.readOnce, r.peekOne, r.readPooled
 	return r
 }
 
 func (r *socketReader) readOnce(fd uintptr) bool {
 	r.n, r.err = ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), r.into) })
+	r.bytes.receive(r.n)
 	return true
 }
 
@@ -180,6 +188,7 @@ func (r *socketReader) peekOne(fd uintptr) bool {
 func (r *socketReader) readPooled(fd uintptr) bool {
 	r.got = r.pool.Get(r.size)
 	r.n, r.err = ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), *r.got) })
+	r.bytes.receive(r.n)
 	if r.err == nil && r.n > 0 {
 		return true
 	}
@@ -198,7 +207,7 @@ func ignoringEINTR(f func() (int, error)) (int, error) {
 
 // discard reads what there is, and is false when no more will come.
 func discard(c net.Conn) (more bool) {
-	raw := socketOf(c)
+	raw, bytes := socketOf(c)
 	if raw == nil {
 		return false
 	}
@@ -206,6 +215,7 @@ func discard(c net.Conn) (more bool) {
 	_ = raw.Control(func(fd uintptr) { // and not Read, which Close has ended
 		for n, err := 1, error(nil); n > 0 && err == nil; {
 			n, err = ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), waste[:]) })
+			bytes.receive(n)
 			more = errors.Is(err, syscall.EAGAIN)
 		}
 	})

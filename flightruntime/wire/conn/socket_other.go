@@ -8,7 +8,7 @@ func tune(net.Conn) {}
 
 func discard(net.Conn) (more bool) { return false }
 
-func newVector(c net.Conn) sink { return buffers{c} }
+func newVector(c net.Conn) sink { return newBuffers(c) }
 
 func newReadiness(net.Conn) readiness { return blocking{} }
 
