@@ -1,19 +1,27 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 	"github.com/flight-operator/flight-operator/flightruntime/datasets"
@@ -105,5 +113,88 @@ func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
 	}
 	if strings.Contains(text, `flight_dataset_rows{dataset="gone"}`) {
 		t.Error("a dataset that is not served has rows")
+	}
+}
+
+func TestMetricsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMetrics(nil, nil)
+	m.addTLS(nil)
+	m.addServer(nil)
+	all := make(chan *prometheus.Desc)
+	go func() {
+		defer close(all)
+		m.registry.Describe(all)
+	}()
+	ours := 0
+	for d := range all {
+		name := regexp.MustCompile(`fqName: "(flight_\w+)"`).FindStringSubmatch(d.String())
+		if name == nil {
+			continue // Go's and the process's
+		}
+		if ours++; !bytes.Contains(page, []byte("`"+name[1]+"`")) {
+			t.Errorf("docs/operations.md does not tell of %s", name[1])
+		}
+	}
+	if ours < 20 {
+		t.Errorf("there are %d metrics, of which some are missing here", ours)
+	}
+}
+
+func TestMetricsTellOfConnections(t *testing.T) {
+	m := newMetrics(datasets.New(nil, func() int { return 0 }), catalog.New(slog.New(slog.DiscardHandler)))
+	server, err := flightruntime.NewServer("grpc://127.0.0.1:0", nil, flightruntime.ServerOptions{MaxConnections: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.addServer(server)
+	server.Start()
+	defer func() { _ = server.Shutdown(t.Context()) }()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", server.Location().Port()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	const greeting = "GET / HTTP/1.1\r\n\r\n......" // as long as HTTP/2's preface, and none
+	first := dial()
+	if _, err := first.Read(make([]byte, 1)); err != nil { // a server begins with its settings
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, dial()); err != nil { // it is closed
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(first, greeting); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, first)
+	wanted := []string{
+		`flight_connections 0`,
+		`flight_connections_limit 1`,
+		`flight_connections_accepted_total 1`,
+		`flight_connections_refused_total 1`,
+		fmt.Sprint(`flight_received_bytes_total `, len(greeting)),
+		`flight_sent_bytes_total `,
+	}
+	missing := func() (lines []string) {
+		_, text := get(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+		for _, line := range wanted {
+			if !strings.Contains(text, line) || strings.Contains(text, "flight_sent_bytes_total 0") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	for lines := missing(); len(lines) > 0; lines = missing() { // the client sees the end before the server has counted it
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("the metrics have no %q", lines)
+		case <-time.After(time.Millisecond):
+		}
 	}
 }

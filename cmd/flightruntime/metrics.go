@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc/status"
 
+	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/authn"
 	"github.com/flight-operator/flight-operator/flightruntime/catalog"
 	"github.com/flight-operator/flight-operator/flightruntime/certs"
@@ -44,6 +45,11 @@ func newMetrics(service *datasets.Service, c *catalog.Catalog) *metrics {
 
 // addTLS tells of the server's TLS too.
 func (m *metrics) addTLS(source *certs.Source) { m.registry.MustRegister(tlsCollector{source}) }
+
+// addServer tells of the server's connections.
+func (m *metrics) addServer(server *flightruntime.Server) {
+	m.registry.MustRegister(connectionCollector{server})
+}
 
 func (m *metrics) observeAttempt(a authn.Attempt) {
 	m.attempts.WithLabelValues(a.Method, string(a.Outcome)).Inc()
@@ -88,6 +94,37 @@ func (c healthCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(datasetRead, float64(d.RefreshedAt.Unix()), d.Name)
 		}
 	}
+}
+
+var (
+	connections         = prometheus.NewDesc("flight_connections", "Connections of clients that are open.", nil, nil)
+	connectionsLimit    = prometheus.NewDesc("flight_connections_limit", "Connections that may be open.", nil, nil)
+	connectionsAccepted = prometheus.NewDesc("flight_connections_accepted_total", "Connections that were let in.", nil, nil)
+	connectionsRefused  = prometheus.NewDesc("flight_connections_refused_total", "Connections that were closed at once, for as many were open as may be.", nil, nil)
+	receivedBytes       = prometheus.NewDesc("flight_received_bytes_total", "Bytes from clients as they go over the wire: with TLS, those of its records and handshakes.", nil, nil)
+	sentBytes           = prometheus.NewDesc("flight_sent_bytes_total", "Bytes to clients as they go over the wire: with TLS, those of its records and handshakes.", nil, nil)
+)
+
+// connectionCollector tells of a server's connections.
+type connectionCollector struct{ server *flightruntime.Server }
+
+func (c connectionCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{connections, connectionsLimit, connectionsAccepted, connectionsRefused, receivedBytes, sentBytes} {
+		descs <- d
+	}
+}
+
+func (c connectionCollector) Collect(out chan<- prometheus.Metric) {
+	tell := func(d *prometheus.Desc, kind prometheus.ValueType, n int64) {
+		out <- prometheus.MustNewConstMetric(d, kind, float64(n))
+	}
+	t := c.server.Traffic()
+	tell(connections, prometheus.GaugeValue, t.Open)
+	tell(connectionsLimit, prometheus.GaugeValue, t.Limit)
+	tell(connectionsAccepted, prometheus.CounterValue, t.Accepted)
+	tell(connectionsRefused, prometheus.CounterValue, t.Refused)
+	tell(receivedBytes, prometheus.CounterValue, t.Received)
+	tell(sentBytes, prometheus.CounterValue, t.Sent)
 }
 
 var (

@@ -173,6 +173,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	service.Load(first, raw)
 	ready := newReadiness(ctx, datasetsCatalog, tlsSource)
 
+	metrics.addServer(server)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(server.Serve)
 	if f.http != "" {
