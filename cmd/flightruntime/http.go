@@ -71,12 +71,35 @@ func serveHTTP(ctx context.Context, address string, m *metrics, ready *readiness
 	mux.Handle("GET /readyz", ready)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := newHTTPServer(address, mux)
+	server.WriteTimeout = httpWriteTimeout
+	return listenHTTP(ctx, server)
+}
+
+// Times that clients of HTTP get, so that none holds a connection by doing nothing.
+const (
+	// httpReadTimeout is for a whole request: it has no body that anyone reads.
+	httpReadTimeout = 5 * time.Second
+	// httpIdleTimeout is between two requests on a connection: longer than the minute after which Prometheus comes again.
+	httpIdleTimeout = 2 * time.Minute
+	// httpWriteTimeout is for an answer; the client that waits longest is Prometheus, for 10 s if it is not told otherwise.
+	httpWriteTimeout = 30 * time.Second
+	// maxHTTPHeaderBytes of a request: Prometheus and kubelets send some hundred.
+	maxHTTPHeaderBytes = 16 << 10
+)
+
+// newHTTPServer is a server that bounds what its clients hold of it, but for the time that an answer takes.
+func newHTTPServer(address string, handler http.Handler) *http.Server {
+	return &http.Server{Addr: address, Handler: handler, ReadTimeout: httpReadTimeout, IdleTimeout: httpIdleTimeout, MaxHeaderBytes: maxHTTPHeaderBytes}
+}
+
+// listenHTTP answers until ctx is done.
+func listenHTTP(ctx context.Context, server *http.Server) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve HTTP at %s: %w", address, err)
+		return fmt.Errorf("serve HTTP at %s: %w", server.Addr, err)
 	case <-ctx.Done():
 	}
 	return server.Close()

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +72,64 @@ func TestServeHTTPEndsWithItsContext(t *testing.T) {
 	m := newMetrics(datasets.New(nil, func() int { return 0 }), catalog.New(slog.New(slog.DiscardHandler)))
 	if err := serveHTTP(ctx, "127.0.0.1:0", m, &readiness{}); err != nil {
 		t.Errorf("serveHTTP returned %v", err)
+	}
+}
+
+// pipes is a listener of the servers' ends of pipes.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func TestHTTPClientsThatDoNothingAreSentAway(t *testing.T) {
+	const request = "GET / HTTP/1.1\r\nHost: pod\r\n"
+	for _, tt := range []struct {
+		name, says string
+		reads      bool
+		want       time.Duration
+	}{
+		{"nothing is said", "", true, httpReadTimeout},
+		{"the header does not end", request, true, httpReadTimeout},
+		{"the body does not end", request + "Content-Length: 10\r\n\r\n123", true, httpReadTimeout},
+		{"no second request comes", request + "\r\n", true, httpIdleTimeout},
+		{"the answer is not read", request + "\r\n", false, httpWriteTimeout},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := newHTTPServer("", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
+				server.WriteTimeout = httpWriteTimeout
+				ended := make(chan struct{})
+				server.ConnState = func(_ net.Conn, s http.ConnState) {
+					if s == http.StateClosed {
+						close(ended)
+					}
+				}
+				listener := make(pipes, 1)
+				defer close(listener)
+				go func() { _ = server.Serve(listener) }()
+				ours, theirs := net.Pipe()
+				defer ours.Close()
+				begin := time.Now()
+				listener <- theirs
+				go func() {
+					_, _ = io.WriteString(ours, tt.says)
+					if tt.reads {
+						_, _ = io.Copy(io.Discard, ours)
+					}
+				}()
+				<-ended
+				if took := time.Since(begin).Round(time.Second); took != tt.want {
+					t.Errorf("the connection ended after %s, want %s", took, tt.want)
+				}
+			})
+		})
 	}
 }
 

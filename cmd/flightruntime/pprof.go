@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"time"
 )
 
 // servePprof answers Go's profiling tools until ctx is done. Profiles tell of what is served and take CPU time, so the address has to be one
@@ -19,15 +18,7 @@ func servePprof(ctx context.Context, address string) error {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	failed := make(chan error, 1)
-	go func() { failed <- server.ListenAndServe() }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve profiles at %s: %w", address, err)
-	case <-ctx.Done():
-	}
-	return server.Close()
+	return listenHTTP(ctx, newHTTPServer(address, mux)) // a profile takes as long as it is asked for
 }
 
 // checkLoopback refuses addresses that others may reach. Names are refused too: what they stand for may change.
