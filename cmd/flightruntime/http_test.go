@@ -137,7 +137,9 @@ func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
 	c := catalog.New(slog.New(slog.DiscardHandler))
 	defer c.Close()
 	service := datasets.New(c, func() int { return 3 })
-	service.Load(&config.Config{Limits: config.DefaultLimits(), Cache: &config.Cache{Memory: &config.MemoryCache{SizeLimit: 1 << 20}}, Datasets: []config.Dataset{
+	service.Load(&config.Config{Limits: config.DefaultLimits(), Cache: &config.Cache{
+		Memory: &config.MemoryCache{SizeLimit: 1 << 20}, Disk: &config.DiskCache{Missing: "create the claim", SizeLimit: 1 << 20},
+	}, Datasets: []config.Dataset{
 		{Name: "notes", Format: "CSV", Inline: &config.Inline{Data: "a\n1\n2\n"}, Cache: "Memory"},
 		{Name: "gone", Format: "CSV", Missing: "create it"},
 	}}, nil)
@@ -161,6 +163,8 @@ func TestMetricsTellOfCallsAndDatasets(t *testing.T) {
 		`flight_call_duration_seconds_count{code="OK",method="DoGet"} 1`,
 		`flight_call_duration_seconds_count{code="NotFound",method="DoGet"} 1`,
 		`flight_call_duration_seconds_count{code="Unknown",method="DoGet"} 1`,
+		`flight_cache_usable{mode="Memory"} 1`,
+		`flight_cache_usable{mode="Disk"} 0`,
 		`flight_cache_limit_bytes{mode="Memory"} 1.048576e+06`,
 		`flight_cache_bytes{mode="Memory"} `,
 		`flight_cache_failures_total{mode="Memory"} 0`,

@@ -128,6 +128,7 @@ func (c connectionCollector) Collect(out chan<- prometheus.Metric) {
 }
 
 var (
+	cacheUsable    = prometheus.NewDesc("flight_cache_usable", "1 if a cache that datasets are to be kept in, Memory or Disk, can be used, 0 if they are read from their sources instead.", []string{"mode"}, nil)
 	cacheBytes     = prometheus.NewDesc("flight_cache_bytes", "Bytes that a cache, Memory or Disk, holds of datasets.", []string{"mode"}, nil)
 	cacheLimit     = prometheus.NewDesc("flight_cache_limit_bytes", "Bytes that it may hold.", []string{"mode"}, nil)
 	cacheHits      = prometheus.NewDesc("flight_cache_hits_total", "Files of datasets that were asked for and in the cache.", []string{"mode"}, nil)
@@ -140,12 +141,19 @@ var (
 type cacheCollector struct{ catalog *catalog.Catalog }
 
 func (c cacheCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{cacheBytes, cacheLimit, cacheHits, cacheMisses, cacheEvictions, cacheFailures} {
+	for _, d := range []*prometheus.Desc{cacheUsable, cacheBytes, cacheLimit, cacheHits, cacheMisses, cacheEvictions, cacheFailures} {
 		descs <- d
 	}
 }
 
 func (c cacheCollector) Collect(out chan<- prometheus.Metric) {
+	for mode, usable := range c.catalog.Usable() {
+		value := 0.
+		if usable {
+			value = 1
+		}
+		out <- prometheus.MustNewConstMetric(cacheUsable, prometheus.GaugeValue, value, string(mode))
+	}
 	for _, s := range c.catalog.CacheStats() {
 		tell := func(d *prometheus.Desc, kind prometheus.ValueType, n int64) {
 			out <- prometheus.MustNewConstMetric(d, kind, float64(n), string(s.Mode))

@@ -13,6 +13,13 @@ import (
 // that works.
 const openPatience = time.Second
 
+// Times between two attempts to open that folder: they double from the first to the last. A volume may be mounted, emptied or given to the right user while the
+// server runs, and nothing tells of it.
+const (
+	openRetryFirst = time.Second
+	openRetryLast  = time.Minute
+)
+
 // caches are those of the server.
 type caches struct {
 	memory *cache.Cache // nil until it is configured
@@ -25,8 +32,9 @@ type caches struct {
 type diskCache struct {
 	dir     string
 	limit   int64
-	cache   *cache.Cache // nil until it is open
-	problem string       // why it cannot be used
+	cache   *cache.Cache       // nil until it is open
+	problem string             // why it cannot be used
+	stop    context.CancelFunc // ends the attempts to open it
 }
 
 // Configure makes the catalog keep to the configuration of the caches. It is called before Apply, and waits for no disk.
@@ -50,40 +58,68 @@ func (c *Catalog) Configure(conf *config.Cache) {
 // configureDisk keeps the cache on disk that there is, or has another one opened. The caller holds the lock.
 func (c *Catalog) configureDisk(conf *config.DiskCache) {
 	before := c.caches.disk
-	if before != nil && before.dir == conf.Dir && before.problem == conf.Missing {
+	if before != nil && before.dir == conf.Dir && before.problem == conf.Missing { // what failed is tried again at once
 		before.limit = conf.SizeLimit
 		if before.cache != nil {
 			before.cache.SetLimit(conf.SizeLimit)
 		}
 		return
 	}
-	if before != nil && before.cache != nil {
-		c.running.Go(before.cache.Close)
+	if before != nil {
+		before.stop()
+		if before.cache != nil {
+			c.running.Go(before.cache.Close)
+		}
 	}
-	disk := &diskCache{dir: conf.Dir, limit: conf.SizeLimit, problem: conf.Missing}
+	ctx, stop := context.WithCancel(c.ctx)
+	disk := &diskCache{dir: conf.Dir, limit: conf.SizeLimit, problem: conf.Missing, stop: stop}
 	c.caches.disk = disk
 	c.cachesChanged()
 	if disk.problem == "" {
-		go c.open(disk, conf.SizeLimit) // nobody waits for it: it may be for ever
+		go c.open(ctx, disk, conf.SizeLimit) // nobody waits for it: it may be for ever
 	}
 }
 
-// open opens the cache on a disk, unless another one has taken its place by then.
-func (c *Catalog) open(disk *diskCache, limit int64) {
-	opened, err := c.openDisk(disk.dir, limit, c.log)
+// open opens the cache on a disk, and tries again until it succeeds or another one has taken its place.
+func (c *Catalog) open(ctx context.Context, disk *diskCache, limit int64) {
+	for pause := openRetryFirst; ; pause = next(pause, openRetryFirst, openRetryLast) {
+		opened, err := c.openDisk(disk.dir, limit, c.log)
+		if c.opened(disk, opened, err) {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// opened notes the outcome of an attempt to open a cache, and is false where another one may have another.
+func (c *Catalog) opened(disk *diskCache, opened *cache.Cache, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := disk.problem
 	switch {
-	case err != nil:
-		disk.problem = err.Error()
-		c.log.Error("the cache on disk cannot be used: datasets are read from their sources", "error", err)
 	case c.caches.disk != disk:
-		go opened.Close()
-	default:
-		opened.SetLimit(disk.limit)
-		disk.cache = opened
+		if err == nil {
+			go opened.Close()
+		}
+		return true
+	case err != nil:
+		if disk.problem = err.Error(); disk.problem != before {
+			c.log.Error("the cache on disk cannot be used: datasets are read from their sources until it can", "error", err)
+			c.cachesChanged()
+		}
+		return false
+	}
+	opened.SetLimit(disk.limit)
+	disk.cache, disk.problem = opened, ""
+	if before != "" {
+		c.log.Info("the cache on disk can be used now", "folder", disk.dir)
 	}
 	c.cachesChanged()
+	return true
 }
 
 // cachesChanged tells those who wait for a cache. The caller holds the lock.
@@ -98,6 +134,20 @@ func (c *Catalog) CacheStats() (stats []cache.Stats) {
 		stats = append(stats, each.Stats())
 	}
 	return stats
+}
+
+// Usable tells of each cache that is configured whether it can be used now.
+func (c *Catalog) Usable() map[cache.Mode]bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	usable := map[cache.Mode]bool{}
+	if c.caches.memory != nil {
+		usable[cache.Memory] = true
+	}
+	if c.caches.disk != nil {
+		usable[cache.Disk] = c.caches.disk.cache != nil
+	}
+	return usable
 }
 
 // openCaches are those that can be used now.

@@ -1,13 +1,20 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime/cache"
@@ -171,6 +178,85 @@ func TestNobodyWaitsForADiskThatDoesNotAnswer(t *testing.T) {
 		if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
 			t.Errorf("in %s there is %v, %v", dir, files, err)
 		}
+	}
+}
+
+// A folder that cannot be made becomes one that can, and nobody tells the server.
+func TestADiskThatBecomesUsableIsUsed(t *testing.T) {
+	inTheWay := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	c := New(slog.New(slog.NewTextHandler(&log, nil)))
+	spec := cachedFolder(t, "trips", v1alpha1.CacheDisk)
+	c.Configure(&config.Cache{Disk: &config.DiskCache{Dir: filepath.Join(inTheWay, "cache"), SizeLimit: 1 << 20}})
+	c.Apply([]config.Dataset{spec})
+	if err := c.Attempted(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := statusOf(t, c, "trips")
+	wantState(t, s, Ready, "cannot be used")
+	wantRows(t, s.Snapshot, tableRows)
+	if diff := cmp.Diff(map[cache.Mode]bool{cache.Disk: false}, c.Usable()); diff != "" {
+		t.Errorf("usable: -want +got:\n%s", diff)
+	}
+
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the folder is used", func() bool { return statusOf(t, c, "trips").Message == "" })
+	eventually(t, "what is read is cached", func() bool { return readsCached(t, c, "trips") })
+	if diff := cmp.Diff(map[cache.Mode]bool{cache.Disk: true}, c.Usable()); diff != "" {
+		t.Errorf("usable: -want +got:\n%s", diff)
+	}
+	c.Close()
+	for what, want := range map[string]int{"cannot be used: datasets": 1, "can be used now": 1} {
+		if n := strings.Count(log.String(), what); n != want {
+			t.Errorf("the log says %d times that the cache %s, want %d:\n%s", n, what, want, log.String())
+		}
+	}
+}
+
+func TestADiskThatCannotBeUsedIsTriedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(c *Catalog) // after a little more than 3 minutes; nil: nothing happens
+	}{
+		{name: "for as long as it is configured"},
+		{name: "until another takes its place", end: func(c *Catalog) {
+			c.Configure(&config.Cache{Disk: &config.DiskCache{Missing: "create the claim", SizeLimit: 1 << 20}})
+		}},
+		{name: "until the catalog is closed", end: func(c *Catalog) { c.Close() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, begin := New(slog.New(slog.DiscardHandler)), time.Now()
+				defer c.Close()
+				var mu sync.Mutex
+				var tried []float64 // seconds after the beginning
+				c.openDisk = func(string, int64, *slog.Logger) (*cache.Cache, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					tried = append(tried, time.Since(begin).Seconds())
+					return nil, errors.New("it is full")
+				}
+				c.Configure(&config.Cache{Disk: &config.DiskCache{Dir: "anywhere", SizeLimit: 1 << 20}})
+				want := []float64{0, 1, 3, 7, 15, 31, 63, 123, 183}
+				time.Sleep(185 * time.Second)
+				if tt.end != nil {
+					tt.end(c)
+				} else {
+					want = append(want, 243)
+				}
+				time.Sleep(time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
+				if diff := cmp.Diff(want, tried); diff != "" {
+					t.Errorf("seconds of the attempts: -want +got:\n%s", diff)
+				}
+			})
+		})
 	}
 }
 
