@@ -296,6 +296,7 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 	now := time.Now().Round(0)
 	if s.tls == nil || !s.tls.loaded {
 		seen.Certificate = unseenCertificate(s.fs, failure, now)
+		seen.Certificate.Overdue = r.RotationOverdue
 		if c := seen.Certificate.Current; c != nil {
 			seen.Wants.Fingerprint = c.Fingerprint
 		}
@@ -306,7 +307,7 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 	}
 	facts := s.material.certificate
 	c := certificateOf(s.fs, facts, config.ServerNames(s.fs, r.ClusterDomain), r.Prober.Results(s.key), now)
-	c.RenewalTime = s.tls.renewal
+	c.RenewalTime, c.Overdue = s.tls.renewal, r.RotationOverdue
 	// What an issuer is about to mend is told in its words; what it cannot do, always.
 	if p := s.tls.issuing; p != nil && (c.Problem != nil || !s.tls.issuingMoves) {
 		c.Problem, c.Moving = p, s.tls.issuingMoves
@@ -317,7 +318,7 @@ func (r *FlightServerReconciler) observeCertificate(s *scope, seen *status.Obser
 		seen.Wants.Fingerprint = c.Current.Fingerprint
 		var awaited bool
 		if c.Due, awaited = r.rotations.due(s.key, c.Current.Fingerprint, now); awaited {
-			s.tls.soon(c.Due.Add(status.RotationOverdue))
+			s.tls.soon(c.Due.Add(r.RotationOverdue))
 		}
 		if p := facts.parsed; p != nil && certs.Fingerprint(p.Leaf) == c.Current.Fingerprint {
 			seen.Wants.Chain = p.Digest

@@ -168,6 +168,46 @@ func TestRotation(t *testing.T) {
 	w.expectQuiet("taxi")
 }
 
+// A kubelet that does not bring a pod's volumes up to date is somebody's business after a while, and nobody's once it has.
+func TestRotationThatTakesTooLong(t *testing.T) {
+	const overdue = time.Second
+	w := newWorld(t, func(w *world) { w.rotationOverdue = overdue })
+	ca := newCA(t)
+	secret := w.tlsSecret("cert", ca)
+	w.create(secret, w.flightServer("taxi", replicas(2), secretRef("cert")))
+	first := fingerprint(t, secret.Data["tls.crt"])
+	w.awaitServed("taxi", first)
+	w.nodes.set(func() { w.nodes.deaf = true })
+	next, began := w.tlsSecret("cert", ca), time.Now()
+	change(w, secret, func(s *corev1.Secret) { s.Data = next.Data })
+	second := fingerprint(t, next.Data["tls.crt"])
+	fs := w.awaitCondition("taxi", v1alpha1.ConditionCertificateServed, metav1.ConditionFalse, v1alpha1.ReasonRotationOverdue)
+	if took := time.Since(began); took < overdue {
+		t.Errorf("it is said to take too long after %s", took)
+	}
+	c := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionCertificateServed)
+	for _, want := range []string{"2 of 2 ready servers", "do not present certificate " + second[:16], " for 1s: it presents " + first[:16], "check the pod's events"} {
+		if !strings.Contains(c.Message, want) {
+			t.Errorf("the message %q does not say %q", c.Message, want)
+		}
+	}
+	for _, s := range fs.Status.Servers {
+		if !strings.Contains(c.Message, s.Pod) || s.CertificateFingerprint != first {
+			t.Errorf("pod %s presents %s, and the message is %q", s.Pod, s.CertificateFingerprint, c.Message)
+		}
+	}
+	if ready := meta.FindStatusCondition(fs.Status.Conditions, v1alpha1.ConditionReady); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonRotationOverdue {
+		t.Errorf("Ready is %s for %s", ready.Status, ready.Reason)
+	}
+	if !meta.IsStatusConditionTrue(fs.Status.Conditions, v1alpha1.ConditionAvailable) || !meta.IsStatusConditionTrue(fs.Status.Conditions, v1alpha1.ConditionCertificateReady) {
+		t.Errorf("what is well does not look so: %+v", fs.Status.Conditions)
+	}
+	w.expectEvent("taxi", corev1.EventTypeWarning, v1alpha1.ReasonRotationOverdue)
+	w.nodes.set(func() { w.nodes.deaf = false })
+	w.awaitServed("taxi", second)
+	w.expectQuiet("taxi")
+}
+
 // Whatever a Secret becomes, the last good certificate is served, and the condition says what is wrong.
 func TestBrokenSecretLeavesTheLastGoodCertificate(t *testing.T) {
 	w := newWorld(t)
@@ -296,7 +336,7 @@ func TestClientCAOfAnotherKey(t *testing.T) {
 
 // A change of the CA leaves clients the one of before for a time.
 func TestClientsTrustOverlaps(t *testing.T) {
-	w := newWorldWithOverlap(t, 3*time.Second)
+	w := newWorld(t, func(w *world) { w.caOverlap = 3 * time.Second })
 	before, after := newCA(t), newCA(t)
 	secret := w.tlsSecret("cert", before)
 	w.create(secret, w.flightServer("taxi", secretRef("cert")))
@@ -352,7 +392,7 @@ func differs(got, want string) error {
 }
 
 func TestOperatorCA(t *testing.T) {
-	w := newWorldWithOverlap(t, 2*time.Second)
+	w := newWorld(t, func(w *world) { w.caOverlap = 2 * time.Second })
 	w.create(w.flightServer("taxi", replicas(2), func(fs *v1alpha1.FlightServer) {
 		fs.Spec.TLS = &v1alpha1.TLS{OperatorCA: &v1alpha1.OperatorCA{SubjectNames: v1alpha1.SubjectNames{DNSNames: []string{"flight.example.com"}, IPAddresses: []string{"192.0.2.7"}}}}
 	}))

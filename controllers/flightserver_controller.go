@@ -35,6 +35,7 @@ import (
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/controllers/pki"
 	"github.com/flight-operator/flight-operator/controllers/probe"
+	"github.com/flight-operator/flight-operator/controllers/status"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
 )
 
@@ -85,6 +86,8 @@ type FlightServerReconciler struct {
 	ClusterDomain string
 	// CAOverlap is how long clients trust CA certificates of before beside those of now.
 	CAOverlap time.Duration
+	// RotationOverdue is how long servers may take to present a new certificate before their FlightServer says so, status.RotationOverdue if it is 0.
+	RotationOverdue time.Duration
 	// ServerAddress is the host and port of a pod's Flight server, that of the pod's address and v1alpha1.PortFlight if it is nil.
 	ServerAddress func(*corev1.Pod) string
 
@@ -133,6 +136,9 @@ func (r *FlightServerReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 		return err
 	}
 	r.materials = newMaterials(r.client, r.live, secrets)
+	if r.RotationOverdue == 0 {
+		r.RotationOverdue = status.RotationOverdue
+	}
 	if r.ServerAddress == nil {
 		r.ServerAddress = serverAddress
 	}

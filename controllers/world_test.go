@@ -48,20 +48,18 @@ type world struct {
 	operator  *operator
 	// caOverlap is how long CA certificates of before are trusted.
 	caOverlap time.Duration
+	// rotationOverdue is how long servers may take to present a new certificate; 0 is the operator's default.
+	rotationOverdue time.Duration
 }
 
 // newWorld makes one, with its operator running.
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	return newWorldWithOverlap(t, time.Hour)
-}
-
-// newWorldWithOverlap makes one in which CA certificates overlap for a time.
-func newWorldWithOverlap(t *testing.T, overlap time.Duration) *world {
+func newWorld(t *testing.T, edits ...func(*world)) *world {
 	t.Helper()
 	t.Parallel()
 	w := bareWorld(t)
-	w.caOverlap = overlap
+	for _, edit := range edits {
+		edit(w)
+	}
 	w.nodes = startNodes(w)
 	w.operator = startOperator(w, runtimeImage)
 	return w
@@ -131,6 +129,7 @@ func startOperator(w *world, image string) *operator {
 		ClusterDomain:           "cluster.local",
 		CAOverlap:               w.caOverlap,
 		MaxConcurrentReconciles: 4,
+		RotationOverdue:         w.rotationOverdue,
 		ServerAddress:           serverAddress,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -32,11 +32,12 @@ type Certificate struct {
 	RenewalTime time.Time
 	// ClientCAProblem is what is wrong with the CA certificates that clients are checked against.
 	ClientCAProblem *Problem
-	// Due is since when the servers should present Current: if some do not for RotationOverdue, it takes too long.
-	Due time.Time
+	// Due is since when the servers should present Current: if some do not for as long as Overdue, it takes too long.
+	Due     time.Time
+	Overdue time.Duration
 }
 
-// RotationOverdue is the time after which a server that does not present the certificate is in trouble. By then the kubelet has brought its
+// RotationOverdue is Certificate.Overdue where nobody says otherwise: the time after which a server that does not present the certificate is in trouble. By then the kubelet has brought its
 // volume up to date by itself, whatever became of the operator's hints.
 const RotationOverdue = 2 * time.Minute
 
@@ -91,9 +92,9 @@ func certificateServed(o *Observation, now time.Time) finding {
 	switch {
 	case behind == nil:
 		return isTrue(v1alpha1.ReasonCertificateServed, "%s presented certificate %s", count(len(ready), "server"), short(c.Current.Fingerprint))
-	case now.Sub(c.Due) >= RotationOverdue:
+	case now.Sub(c.Due) >= c.Overdue:
 		return isFalse(v1alpha1.ReasonRotationOverdue, "%d of %d ready servers (%s) do not present certificate %s for %s: %s; check the pod's events and log",
-			len(behind), len(ready), some(behind), short(c.Current.Fingerprint), RotationOverdue, why)
+			len(behind), len(ready), some(behind), short(c.Current.Fingerprint), c.Overdue, why)
 	default:
 		return isFalse(v1alpha1.ReasonRotating, "waiting for %s to present certificate %s: %s", some(behind), short(c.Current.Fingerprint), why).inMotion()
 	}

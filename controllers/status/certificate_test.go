@@ -22,7 +22,7 @@ var end = metav1.NewTime(now.Add(24 * time.Hour))
 func withTLS(edits ...func(*status.Observation)) *status.Observation {
 	o := observe(func(o *status.Observation) {
 		o.Wants = probe.Content{ConfigHash: "new", Fingerprint: "new", Chain: "chain", ClientCA: "clients"}
-		o.Certificate = &status.Certificate{SecretName: "tls", Current: &v1alpha1.CertificateStatus{Fingerprint: "new", NotAfter: &end}, Due: now}
+		o.Certificate = &status.Certificate{SecretName: "tls", Current: &v1alpha1.CertificateStatus{Fingerprint: "new", NotAfter: &end}, Due: now, Overdue: status.RotationOverdue}
 		o.Results = map[string]probe.Result{"a": presenting("new"), "b": presenting("new")}
 	})
 	for _, edit := range edits {
