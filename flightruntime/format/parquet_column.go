@@ -53,12 +53,27 @@ func (c *parquetColumn) open(ctx context.Context) error {
 		return c.openPqarrow(ctx)
 	}
 	p, leaf := c.reader, c.reader.footer.fields[c.field].ColIndex
+	chunk, err := p.footer.meta.RowGroup(p.group).ColumnChunk(leaf)
+	if err != nil {
+		return err
+	}
 	pages, err := p.file.RowGroup(p.group).GetColumnPageReader(leaf)
 	if err != nil {
 		return err
 	}
+	pages.SetMaxPageHeaderSize(mostPageHeader(chunk.TotalCompressedSize()))
 	c.flat = &flatColumn{pages: pages, mem: p.flat, nullable: p.footer.meta.Schema.Column(leaf).MaxDefinitionLevel() > 0, values: c.values}
 	return nil
+}
+
+// largestPageHeader is the most that arrow-go takes for a page's header.
+const largestPageHeader = 4 << 20
+
+// mostPageHeader bounds what arrow-go reads ahead of a column to find the end of a page's header. It tries with twice as much each time, into a new
+// buffer; where the header is damaged that would be 8 MiB in all, however small the column. A header that is whole is found within twice its own bytes.
+func mostPageHeader(chunk int64) int {
+	const padding = 100 // which arrow-go adds to chunks of old writers
+	return int(min(largestPageHeader, 2*(chunk+padding)))
 }
 
 func (c *parquetColumn) openPqarrow(ctx context.Context) (err error) {
