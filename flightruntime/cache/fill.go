@@ -282,7 +282,7 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 		return err
 	}
 	defer func() { _ = writer.Close() }() // it sends nothing
-	joined := newJoiner(src.Schema, writer.MessageBytes(), writer.Write)
+	joined := newJoiner(src.Schema, writer)
 	defer joined.drop()
 	if len(src.Units) > 0 {
 		w.left = src.Units[0]

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -13,19 +14,27 @@ import (
 // joiner puts small batches that follow one another together, up to the size of a message: what a message costs a server and its client is paid
 // at each read, and the copy once.
 type joiner struct {
-	write   func(arrow.RecordBatch) error
+	writer  *wire.Writer
 	target  int64 // bytes of a message
+	large   int64 // bytes of the one that is to be large: see wire.Writer
+	early   bool  // whether that is still to come
 	able    bool  // whether batches of this schema can be put together
 	waiting []arrow.RecordBatch
 	bytes   int64 // of those that wait
 }
 
-func newJoiner(schema *arrow.Schema, target int64, write func(arrow.RecordBatch) error) *joiner {
-	able := !slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool { return !joinable(f.Type) })
-	return &joiner{write: write, target: target, able: able && schema.NumFields() > 0}
+func newJoiner(schema *arrow.Schema, writer *wire.Writer) *joiner {
+	able := !slices.ContainsFunc(schema.Fields(), func(f arrow.Field) bool {
+		if d, ok := f.Type.(*arrow.DictionaryType); ok {
+			return !joinable(d.ValueType)
+		}
+		return !joinable(f.Type)
+	})
+	target, large := writer.MessageBytes()
+	return &joiner{writer: writer, target: target, large: large, early: true, able: able && schema.NumFields() > 0}
 }
 
-// joinable is true of types of which arrow-go puts arrays together that are one behind the other; dictionaries, of which each array has its own, are none.
+// joinable is true of types of which arrow-go puts arrays together that are one behind the other.
 func joinable(dt arrow.DataType) bool {
 	switch dt := dt.(type) {
 	case *arrow.StructType:
@@ -40,19 +49,63 @@ func joinable(dt arrow.DataType) bool {
 
 // add writes a batch, or keeps it for the next.
 func (j *joiner) add(batch arrow.RecordBatch) error {
-	size := wire.BatchBytes(batch)
-	if len(j.waiting) > 0 && j.bytes+size > j.target {
+	if !j.able {
+		return j.writer.Write(batch)
+	}
+	if len(j.waiting) > 0 && !sameDictionaries(j.waiting[0], batch) {
 		if err := j.flush(); err != nil {
 			return err
 		}
 	}
-	if !j.able || len(j.waiting) == 0 && size > j.target/2 { // it would wait in vain
-		return j.write(batch)
+	size := wire.BatchBytes(batch)
+	switch {
+	case j.early && j.bytes+size <= j.large:
+		j.wait(batch, size)
+		return nil
+	case j.early:
+		return j.fill(batch, size)
+	case j.bytes+size <= j.target && (len(j.waiting) > 0 || size <= j.target/2): // else it would wait in vain
+		j.wait(batch, size)
+		return nil
 	}
+	if err := j.flush(); err != nil {
+		return err
+	}
+	if size <= j.target/2 {
+		j.wait(batch, size)
+		return nil
+	}
+	return j.writer.Write(batch)
+}
+
+func (j *joiner) wait(batch arrow.RecordBatch, size int64) {
 	batch.Retain()
 	j.waiting = append(j.waiting, batch)
 	j.bytes += size
-	return nil
+}
+
+// fill makes the large message full with as many rows of a batch as go into it, which are not all, and goes on with the others.
+func (j *joiner) fill(batch arrow.RecordBatch, size int64) error {
+	rows, room := batch.NumRows(), j.large-j.bytes
+	if size/rows >= room {
+		if len(j.waiting) == 0 {
+			return j.writer.Write(batch)
+		}
+		if err := j.flush(); err != nil {
+			return err
+		}
+		return j.add(batch)
+	}
+	n := wire.RowsFor(rows, size, room)
+	head := batch.NewSlice(0, n)
+	defer head.Release()
+	j.wait(head, room)
+	if err := j.flush(); err != nil {
+		return err
+	}
+	rest := batch.NewSlice(n, rows)
+	defer rest.Release()
+	return j.add(rest)
 }
 
 // flush writes what waits.
@@ -61,8 +114,9 @@ func (j *joiner) flush() error {
 		return nil
 	}
 	defer j.drop()
+	j.early = j.early && j.bytes <= j.target
 	if len(j.waiting) == 1 {
-		return j.write(j.waiting[0])
+		return j.writer.Write(j.waiting[0])
 	}
 	columns := make([]arrow.Array, j.waiting[0].NumCols())
 	defer func() {
@@ -82,13 +136,13 @@ func (j *joiner) flush() error {
 			pieces[k] = b.Column(i)
 		}
 		var err error
-		if columns[i], err = array.Concatenate(pieces, memory.DefaultAllocator); err != nil {
+		if columns[i], err = concatenate(pieces); err != nil {
 			return err
 		}
 	}
 	joined := array.NewRecordBatch(j.waiting[0].Schema(), columns, rows)
 	defer joined.Release()
-	return j.write(joined)
+	return j.writer.Write(joined)
 }
 
 // drop lets go of what waits.
@@ -98,4 +152,44 @@ func (j *joiner) drop() {
 	}
 	clear(j.waiting)
 	j.waiting, j.bytes = j.waiting[:0], 0
+}
+
+// concatenate puts arrays one behind the other. Of those with dictionaries, these are the same.
+func concatenate(pieces []arrow.Array) (arrow.Array, error) {
+	first, ok := pieces[0].(*array.Dictionary)
+	if !ok {
+		return array.Concatenate(pieces, memory.DefaultAllocator)
+	}
+	indices := make([]arrow.Array, len(pieces))
+	for i, p := range pieces {
+		indices[i] = p.(*array.Dictionary).Indices()
+	}
+	all, err := array.Concatenate(indices, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	defer all.Release()
+	return array.NewDictionaryArray(first.DataType(), all, first.Dictionary()), nil
+}
+
+// sameDictionaries is true where two batches of a schema have the same dictionaries, by the memory that these lie in: to compare values would take longer
+// than to join saves. Batches of an Arrow file have, as long as it does not replace them.
+func sameDictionaries(a, b arrow.RecordBatch) bool {
+	for i, column := range a.Columns() {
+		if d, ok := column.(*array.Dictionary); ok && !sameMemory(d.Dictionary().Data(), b.Column(i).(*array.Dictionary).Dictionary().Data()) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameMemory(a, b arrow.ArrayData) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Len() == b.Len() && a.Offset() == b.Offset() &&
+		slices.EqualFunc(a.Buffers(), b.Buffers(), func(a, b *memory.Buffer) bool {
+			return a == b || a != nil && b != nil && a.Len() == b.Len() && unsafe.SliceData(a.Bytes()) == unsafe.SliceData(b.Bytes())
+		}) &&
+		slices.EqualFunc(a.Children(), b.Children(), sameMemory)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
 	"github.com/flight-operator/flight-operator/internal/arrowtest"
@@ -114,8 +115,9 @@ func TestSmallBatchesOfAUnitAreOneMessage(t *testing.T) {
 		messages int
 	}{
 		{"a hundred kilobytes", joinedPart("100", schema, numbered(12_800)...), 12_800, 1},
-		{"a message and a row", joinedPart("263", schema, numbered(262_145)...), 262_145, 2},
-		{"8 MB", joinedPart("1000", schema, numbered(1_000_000)...), 1_000_000, 4},
+		{"as much as goes into a large one", joinedPart("500", schema, numbered(500_000)...), 500_000, 1},
+		{"more", joinedPart("700", schema, numbered(700_000)...), 700_000, 2},
+		{"8 MB", joinedPart("1000", schema, numbered(1_000_000)...), 1_000_000, 3},
 		{"4.6 MB of many columns", joinedPart("wide", wideSchema, wideBatches...), 4_500, 2},
 		{"units of their own", part("units", schema, numbered(5_000)...), 5_000, 5},
 	} {
@@ -253,24 +255,78 @@ func TestCachedAndOtherPartsGoIntoOneStream(t *testing.T) {
 	}
 }
 
+// The first message is large, those after it have the target's size: see wire.Writer. What is too long for either is divided, or comes alone.
 func TestMessagesAreOfTheSizeThatIsSent(t *testing.T) {
-	src := numbers("numbers", 1<<20)
+	for _, c := range []struct {
+		name  string
+		rows  []int // of batches, 8 bytes each
+		units []int64
+		want  []int64
+	}{
+		{"one batch", []int{1 << 20}, []int64{1 << 20}, []int64{499937, 182880, 182880, 182879}},
+		{"batches of the target", []int{1 << 18, 1 << 18, 1 << 18, 1 << 18}, []int64{1 << 20}, []int64{508129, 16159, 1 << 18, 1 << 18}},
+		{"units", []int{1 << 18, 1 << 18, 1 << 18, 1 << 18}, []int64{1 << 18, 1 << 18, 1 << 19}, []int64{1 << 18, 1 << 18, 508129, 16159}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			modes(t, ample, func(t *testing.T, cache *Cache) {
+				var batches []arrow.RecordBatch
+				for i, n := range c.rows {
+					for b := range numbers(fmt.Sprint(i), n).Read(t.Context()) {
+						b.Retain()
+						batches = append(batches, b)
+					}
+				}
+				src := part(c.name, batches[0].Schema(), batches...)
+				src.Units = c.units
+				fill(t, cache, src)
+				l, p := lent(t, cache, src)
+				defer l.Release()
+				var rows []int64
+				for m, err := range p.Messages(everyUnit) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					rows = append(rows, m.Rows)
+				}
+				if !slices.Equal(rows, c.want) {
+					t.Errorf("messages have %v rows, want %v", rows, c.want)
+				}
+			})
+		})
+	}
+}
+
+// Batches of an Arrow file have the same dictionaries until one is replaced. Those are put together, others stay as they are.
+func TestBatchesWithTheSameDictionariesAreOneMessage(t *testing.T) {
+	dt := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	schema := arrow.NewSchema([]arrow.Field{{Name: "c", Type: dt, Nullable: true}}, nil)
+	dictionary := func(values ...string) arrow.Array {
+		b := array.NewStringBuilder(memory.DefaultAllocator)
+		b.AppendStringValues(values, nil)
+		return b.NewArray()
+	}
+	batch := func(values arrow.Array, indices ...int8) arrow.RecordBatch {
+		b := array.NewInt8Builder(memory.DefaultAllocator)
+		b.AppendValues(indices, nil)
+		b.AppendNull()
+		return array.NewRecordBatch(schema, []arrow.Array{array.NewDictionaryArray(dt, b.NewArray(), values)}, int64(len(indices)+1))
+	}
+	colours, shapes := dictionary("red", "green", "blue"), dictionary("round", "square", "blue")
+	again := array.MakeFromData(colours.Data()) // as a reader makes one for each batch, of the same memory
+	batches := []arrow.RecordBatch{batch(colours, 0, 2), batch(again, 1), batch(shapes, 0, 1, 2), batch(shapes, 1), batch(colours, 1)}
 	modes(t, ample, func(t *testing.T, c *Cache) {
+		src := joinedPart("dictionaries", schema, batches...)
 		fill(t, c, src)
-		l, p := lent(t, c, src)
-		defer l.Release()
-		var rows []int64
-		for m, err := range p.Messages(everyUnit) {
-			if err != nil {
-				t.Fatal(err)
+		for how, read := range readings {
+			got := read(t, c, src, everyUnit)
+			wantEqual(t, schema, batches, got)
+			var rows []int64
+			for _, b := range got {
+				rows = append(rows, b.NumRows())
 			}
-			if len(m.Data) > wire.TargetMessageBytes+4096 {
-				t.Errorf("a message has %d bytes", len(m.Data))
+			if want := []int64{5, 6, 2}; !slices.Equal(rows, want) {
+				t.Errorf("%s: messages have %v rows, want %v", how, rows, want)
 			}
-			rows = append(rows, m.Rows)
-		}
-		if want := slices.Repeat([]int64{1 << 18}, 4); !slices.Equal(rows, want) {
-			t.Errorf("messages have %v rows, want %v", rows, want)
 		}
 	})
 }

@@ -11,12 +11,15 @@ type pace struct {
 	group int64 // rows in a batch of the current row group
 	next  int64 // rows in the next batch, going by what the last one took
 	last  int64 // rows that would make a batch, going by that
+	large bool  // whether a large batch has been made
 }
 
 const (
 	// bestBatch bytes in memory are little less than a Flight message has at best, so that a batch is one of them, even if its rows are somewhat
 	// longer than those before. All that is decoded of a stream and not yet sent is a few batches.
 	bestBatch = 960 << 10
+	// largeBatch bytes has one batch, early in what is read: it makes the large message that package wire tells of.
+	largeBatch = 15 << 18
 	// bestColumn bytes of each column are decoded at a time where there are many: with less, beginning costs more than decoding.
 	bestColumn = 32 << 10
 	// mostBatch: very wide rows make no batch of gigabytes.
@@ -37,10 +40,16 @@ func newPace(maxRows, columns int) *pace {
 func (p *pace) enter(rows, bytes int64) { p.group = p.fit(rows, bytes) }
 
 // rows of the next batch, if so many are left of the row group.
-func (p *pace) rows(left int64) int64 { return min(p.next, p.group, left) }
+func (p *pace) rows(left int64) int64 {
+	if growing := p.last == 0 || p.next < p.last; growing || p.large || p.best >= largeBatch {
+		return min(p.next, p.group, left)
+	}
+	return min(p.most, largeBatch*min(p.next, p.group)/p.best, left)
+}
 
 // took notes what a batch took in memory.
 func (p *pace) took(rows, bytes int64) {
+	p.large = p.large || bytes > largeBatch/2
 	p.last = p.fit(rows, bytes)
 	p.passed(rows)
 }

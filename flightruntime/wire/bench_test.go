@@ -42,7 +42,7 @@ func BenchmarkDoGet(b *testing.B) {
 			benchmarkGet(b, table.batch, func(stream flight.FlightService_DoGetServer) error {
 				w := flight.NewRecordWriter(stream, ipc.WithSchema(schema))
 				defer w.Close()
-				step := rowsPerMessage(table.batch, TargetMessageBytes)
+				step := rowsPerMessage(table.batch.NumRows(), BatchBytes(table.batch), TargetMessageBytes)
 				for from := int64(0); from < table.batch.NumRows(); from += step {
 					slice := table.batch.NewSlice(from, min(from+step, table.batch.NumRows()))
 					err := w.Write(slice)

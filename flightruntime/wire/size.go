@@ -19,10 +19,15 @@ const (
 	messageSlack = 64 << 10
 )
 
-// messageTarget is how many bytes of values a message is to have, of a schema that has so many arrays. No message is to exceed limit.
-func messageTarget(arrays, limit int) int64 {
+// messageSizes are how many bytes of values a message is to have, of a schema that has so many arrays, and how many a large one: as many as clients in Go
+// and Rust take. No message is to exceed limit.
+//
+// Early in a stream one message is to be large, for the sake of clients whose memory is glibc's, as that of C++ and Python is: it goes back to the kernel
+// whenever twice the largest piece that ever came from there lies free (mallopt(3): M_TRIM_THRESHOLD is twice what M_MMAP_THRESHOLD has grown to), and
+// the kernel has to give each page anew, empty. With messages of one size that is after every second of them, and takes a client two thirds of its time.
+func messageSizes(arrays, limit int) (target, large int64) {
 	most := min(limit/2, max(TargetMessageBytes, defaultReceiveLimit-messageSlack-arrays*arrayOverhead)) // half the limit leaves room for metadata
-	return int64(min(max(TargetMessageBytes, arrays*targetArrayBytes), most))
+	return int64(min(max(TargetMessageBytes, arrays*targetArrayBytes), most)), int64(most)
 }
 
 // arraysOf is how many arrays a column of a type has: its own and its children's. A dictionary is sent once, and does not count.

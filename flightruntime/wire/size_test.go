@@ -207,27 +207,54 @@ func TestAnyTableArrives(t *testing.T) {
 	}
 }
 
-func TestMessagesGrowWithTheNumberOfArrays(t *testing.T) {
-	const noMatter = 1 << 30
+// Whoever has the memory of messages from glibc gets it to keep by one large message; see messageSizes.
+func TestOneMessageEarlyInAStreamIsLarge(t *testing.T) {
+	most := func(i, n int) int { return 100 + i*i/n } // the last row is the longest
+	for name, batches := range map[string][]arrow.RecordBatch{
+		"a batch of 64 MiB":            {numbers(column(arrow.PrimitiveTypes.Int64), 8<<20)},
+		"rows that grow":               {strs(t, 50_000, func(i int) int { return most(i, 20_000_000) }), strs(t, 50_000, func(int) int { return 100 })},
+		"small batches first":          {numbers(column(arrow.PrimitiveTypes.Int64), 10), numbers(column(arrow.PrimitiveTypes.Int64), 2<<20)},
+		"a batch of 3 MiB, and others": slices.Repeat([]arrow.RecordBatch{numbers(column(arrow.PrimitiveTypes.Int64), 3<<17)}, 10),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var large int
+			for _, size := range batchSizes(mustReceive(t, batches[0].Schema(), noLimit, batches...)) {
+				if size > defaultReceiveLimit {
+					t.Errorf("a message has %d bytes, more than clients take", size)
+				}
+				if size > TargetMessageBytes+messageSlack {
+					large++
+				}
+			}
+			if large != 1 {
+				t.Errorf("%d messages are large, want 1", large)
+			}
+		})
+	}
+}
+
+func TestSizesOfMessages(t *testing.T) {
+	const noMatter, most = 1 << 30, 4<<20 - 64<<10
 	for _, tt := range []struct {
 		name          string
 		arrays, limit int
-		want          int64
+		target, large int64
 	}{
-		{"no column", 0, noMatter, 2 << 20},
-		{"few columns", 8, noMatter, 2 << 20},
-		{"as many as 2 MiB has room for", 64, noMatter, 2 << 20},
-		{"more", 80, noMatter, 80 * 32 << 10},
-		{"as many as go into what clients take", 100, noMatter, 100 * 32 << 10},
-		{"a thousand", 1_000, noMatter, 4<<20 - 64<<10 - 1_000*256},
-		{"so many that they take the room themselves", 13_000, noMatter, 2 << 20},
-		{"so many that no message holds them", 1_000_000, noMatter, 2 << 20},
-		{"a lower limit", 8, 64 << 10, 32 << 10},
-		{"a lower limit, and many columns", 1_000, 1 << 20, 512 << 10},
+		{"no column", 0, noMatter, 2 << 20, most},
+		{"few columns", 8, noMatter, 2 << 20, most - 8*256},
+		{"as many as 2 MiB has room for", 64, noMatter, 2 << 20, most - 64*256},
+		{"more", 80, noMatter, 80 * 32 << 10, most - 80*256},
+		{"as many as go into what clients take", 100, noMatter, 100 * 32 << 10, most - 100*256},
+		{"a thousand", 1_000, noMatter, most - 1_000*256, most - 1_000*256},
+		{"so many that they take the room themselves", 13_000, noMatter, 2 << 20, 2 << 20},
+		{"so many that no message holds them", 1_000_000, noMatter, 2 << 20, 2 << 20},
+		{"a lower limit", 8, 64 << 10, 32 << 10, 32 << 10},
+		{"a lower limit, and many columns", 1_000, 1 << 20, 512 << 10, 512 << 10},
+		{"a limit near what clients take", 8, 6 << 20, 2 << 20, 3 << 20},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := messageTarget(tt.arrays, tt.limit); got != tt.want {
-				t.Errorf("a message of %d arrays is to have %d bytes, want %d", tt.arrays, got, tt.want)
+			if target, large := messageSizes(tt.arrays, tt.limit); target != tt.target || large != tt.large {
+				t.Errorf("messages of %d arrays are to have %d bytes and %d, want %d and %d", tt.arrays, target, large, tt.target, tt.large)
 			}
 		})
 	}

@@ -57,6 +57,8 @@ type Writer struct {
 	schema   *arrow.Schema         // nil before Begin
 	ipc      *ipc.Writer           // nil before a batch
 	target   int64                 // bytes of a message
+	large    int64                 // bytes of a large one
+	early    bool                  // whether a large one is to come; of messages that are as large in any case, it always is
 	compacts bool                  // whether a column is of a type that needsCompact
 	floats   *floatingDictionaries // nil if there are none
 	// Of schemas with dictionaries: the ipc.Writer remembers those that it has sent.
@@ -134,15 +136,17 @@ func (w *Writer) Begin(schema *arrow.Schema) error {
 		return err
 	}
 	w.schema, w.compacts, w.dictionaries = schema, encoded.compacts, encoded.dictionaries
-	w.target = messageTarget(encoded.arrays, w.out.limit)
+	w.target, w.large = messageSizes(encoded.arrays, w.out.limit)
+	w.early = true
 	if encoded.floats {
 		w.floats = &floatingDictionaries{}
 	}
 	return nil
 }
 
-// MessageBytes is about how many bytes the largest messages have that batches are cut to; 0 before Begin.
-func (w *Writer) MessageBytes() int64 { return w.target }
+// MessageBytes is about how many bytes the largest messages have that batches are cut to, and a large one, of which there is one early in a stream: the
+// first that enough rows come for at once. Both are 0 before Begin.
+func (w *Writer) MessageBytes() (target, large int64) { return w.target, w.large }
 
 // restart has the dictionaries sent anew with the next batch.
 func (w *Writer) restart() {
@@ -240,12 +244,27 @@ func (w *Writer) forget() {
 }
 
 func (w *Writer) write(batch arrow.RecordBatch) error {
-	rows := batch.NumRows()
-	step := rowsPerMessage(batch, w.target)
-	if step >= rows {
+	rows, size := batch.NumRows(), BatchBytes(batch)
+	switch {
+	case size <= w.target || rows <= 1:
 		return w.writeWhole(batch)
+	case !w.early:
+		return w.divide(batch, rowsPerMessage(rows, size, w.target))
+	case size <= w.large:
+		w.early = w.target == w.large
+		return w.writeWhole(batch)
+	default:
+		return w.divide(batch, RowsFor(rows, size, w.large))
 	}
+}
+
+// divide sends a batch in pieces, all but the last of so many rows. Once the large message has been sent, what is left is divided anew.
+func (w *Writer) divide(batch arrow.RecordBatch, step int64) error {
+	rows, early := batch.NumRows(), w.early
 	for from := int64(0); from < rows; from += step {
+		if early && !w.early {
+			return w.writeSlice(batch, from, rows)
+		}
 		if err := w.writeSlice(batch, from, min(from+step, rows)); err != nil {
 			return err
 		}
@@ -279,15 +298,17 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// rowsPerMessage is how many rows of a batch make a message near the target, at least one.
-func rowsPerMessage(batch arrow.RecordBatch, target int64) int64 {
-	rows := batch.NumRows()
-	size := BatchBytes(batch)
-	if rows == 0 || size <= target {
-		return max(rows, 1)
-	}
+// rowsPerMessage is how many rows of a batch of so many bytes go into each of a number of messages near the target, at least one.
+func rowsPerMessage(rows, size, target int64) int64 {
 	pieces := (size + target - 1) / target
 	return max((rows+pieces-1)/pieces, 1)
+}
+
+// RowsFor is how many of the rows of a batch, at least one, have the bytes that a message has room for, of so many that the batch has: most likely,
+// for some rows are longer than others.
+func RowsFor(rows, size, room int64) int64 {
+	const likely = 31. / 32
+	return max(1, int64(likely*float64(rows)*float64(room)/float64(size)))
 }
 
 // payloadSender is the ipc.PayloadWriter that sends each payload as one message.
