@@ -360,7 +360,7 @@ func (w *partWriter) batch(to *joiner, batch arrow.RecordBatch, units []int64) e
 		if w.left > 0 {
 			continue
 		}
-		if err := to.flush(); err != nil {
+		if err := to.begin(); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ type joiner struct {
 	target  int64 // bytes of a message
 	large   int64 // bytes of the one that is to be large: see wire.Writer
 	early   bool  // whether that is still to come
+	since   int64 // bytes that came since one was to come
 	able    bool  // whether batches of this schema can be put together
 	waiting []arrow.RecordBatch
 	bytes   int64 // of those that wait
@@ -47,6 +48,21 @@ func joinable(dt arrow.DataType) bool {
 	return arrow.IsPrimitive(dt.ID()) || arrow.IsDecimal(dt.ID()) || arrow.IsBaseBinary(dt.ID()) || dt.ID() == arrow.FIXED_SIZE_BINARY
 }
 
+// largeEvery bytes, a unit begins with a large message, for those who read only from there on. It is somewhat smaller than the first, so that those who have read that
+// have room for it.
+const largeEvery = 64 << 20
+
+// begin begins a unit, whose rows stand in messages of their own.
+func (j *joiner) begin() error {
+	err := j.flush()
+	if j.since >= largeEvery {
+		target, large := j.writer.MessageBytes()
+		j.large, j.early, j.since = max(target, large*3/4), true, 0
+		j.writer.Early()
+	}
+	return err
+}
+
 // add writes a batch, or keeps it for the next.
 func (j *joiner) add(batch arrow.RecordBatch) error {
 	if !j.able {
@@ -58,6 +74,7 @@ func (j *joiner) add(batch arrow.RecordBatch) error {
 		}
 	}
 	size := wire.BatchBytes(batch)
+	j.since += size
 	switch {
 	case j.early && j.bytes+size <= j.large:
 		j.wait(batch, size)

@@ -148,6 +148,9 @@ func (w *Writer) Begin(schema *arrow.Schema) error {
 // first that enough rows come for at once. Both are 0 before Begin.
 func (w *Writer) MessageBytes() (target, large int64) { return w.target, w.large }
 
+// Early has one more message be large. It is for what is sent from there on alone, too.
+func (w *Writer) Early() { w.early = true }
+
 // restart has the dictionaries sent anew with the next batch.
 func (w *Writer) restart() {
 	w.remembers = false
