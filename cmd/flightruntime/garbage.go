@@ -8,6 +8,8 @@ import (
 	runtimemetrics "runtime/metrics"
 	"strconv"
 	"strings"
+
+	"github.com/flight-operator/flight-operator/flightruntime/format"
 )
 
 // A stream leaves behind as much garbage as it sends, and lives on little memory itself. By Go's default, which is to collect when there is as
@@ -61,6 +63,11 @@ func liveBytes() uint64 {
 	s := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	runtimemetrics.Read(s)
 	return s[0].Value.Uint64()
+}
+
+// pageBudget is what is held for those who read Parquet while their clients do not read on.
+func pageBudget() *format.PageBudget {
+	return format.NewPageBudget(format.PageBytes(int64(memoryToUse())))
 }
 
 // memoryToUse is the limit by GOMEMLIMIT, or that of the container.

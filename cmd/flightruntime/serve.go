@@ -121,7 +121,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 
-	datasetsCatalog := catalog.New(log)
+	datasetsCatalog := catalog.New(log, catalog.WithPages(pageBudget()))
 	defer datasetsCatalog.Close()
 	var server *flightruntime.Server
 	service := datasets.New(datasetsCatalog, func() int { return server.ActiveCalls() })

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flight-operator/flight-operator/flightruntime/cache"
 	"github.com/flight-operator/flight-operator/flightruntime/config"
+	"github.com/flight-operator/flight-operator/flightruntime/format"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
 
@@ -26,6 +27,7 @@ type Catalog struct {
 	// loading has as many places as datasets are read at a time, and retrying one for those that had no room in memory.
 	loading, retrying *semaphore.Weighted
 	openDisk          func(dir string, limit int64, log *slog.Logger) (*cache.Cache, error)
+	pages             *format.PageBudget // nil: the process's own
 
 	mu       sync.RWMutex
 	names    []string // sorted
@@ -33,13 +35,23 @@ type Catalog struct {
 	caches   caches
 }
 
+// Option is a setting of a catalog.
+type Option func(*Catalog)
+
+// WithPages has all reads of the catalog's datasets share a budget of pages. Without it, they share the process's own.
+func WithPages(budget *format.PageBudget) Option { return func(c *Catalog) { c.pages = budget } }
+
 // New makes an empty catalog. Close releases it.
-func New(log *slog.Logger) *Catalog {
+func New(log *slog.Logger, options ...Option) *Catalog {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Catalog{
+	c := &Catalog{
 		log: log, ctx: ctx, stop: stop, loading: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))), retrying: semaphore.NewWeighted(1),
 		openDisk: cache.NewDisk, datasets: map[string]*dataset{}, caches: caches{changed: make(chan struct{})},
 	}
+	for _, o := range options {
+		o(c)
+	}
+	return c
 }
 
 // Close ends loading and waits until it has. Snapshots go on being readable, from their sources.

@@ -278,7 +278,7 @@ func (d *dataset) inspect(ctx context.Context, spec config.Dataset, objects []so
 			err = errFailed
 		}
 	}()
-	return inspect(ctx, spec, objects, current, versions, d.poke)
+	return inspect(ctx, spec, objects, current, versions, d.catalog.pages, d.poke)
 }
 
 // record keeps the outcome of an attempt, unless the specification has changed since it began.

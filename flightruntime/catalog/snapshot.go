@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,6 +38,7 @@ type Snapshot struct {
 	ReadAt time.Time
 
 	format   format.Format
+	pages    *format.PageBudget
 	versions string
 	// holds is true if readers hold their objects open: clients may replace them at any time.
 	holds bool
@@ -49,7 +51,7 @@ type Snapshot struct {
 
 // inspect makes a snapshot of the objects as they are. Of those that the current one has in the same version, nothing is read again.
 func inspect(
-	ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string, changed func(),
+	ctx context.Context, spec config.Dataset, objects []source.Object, current *Snapshot, versions string, pages *format.PageBudget, changed func(),
 ) (*Snapshot, error) {
 	f, err := format.Lookup(spec.Format)
 	if err != nil {
@@ -72,6 +74,7 @@ func inspect(
 		SchemaFingerprint: hex.EncodeToString(sum[:8]),
 		ReadAt:            time.Now(),
 		format:            f,
+		pages:             pages,
 		versions:          versions,
 		holds:             spec.Allows().Overwrite,
 		changed:           changed,
@@ -113,8 +116,9 @@ func (s *Snapshot) Read(ctx context.Context, opts format.ReadOptions) iter.Seq2[
 	}
 }
 
-// ReadPart is Read of one part of the layout.
+// ReadPart is Read of one part of the layout. The budget of pages is the catalog's, unless opts has another.
 func (s *Snapshot) ReadPart(ctx context.Context, part int, opts format.ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+	opts.Pages = cmp.Or(opts.Pages, s.pages)
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for batch, err := range s.format.Read(ctx, s.Layout, part, opts) {
 			if err != nil {

@@ -103,6 +103,9 @@ type ReadOptions struct {
 	// a record batch; with another one it ends after that, so that nothing that was allocated is lost. Another one is used by one goroutine at a
 	// time.
 	Allocator memory.Allocator
+	// Pages is the budget of what reading Parquet holds while batches are not asked for. nil means the process's own, of PageBytes bytes by Go's
+	// memory limit (GOMEMLIMIT) when it is first used. A read with an Allocator has none.
+	Pages *PageBudget
 	// MaxRows in a batch, where the format leaves the choice to the reader. 0 means DefaultMaxRows.
 	MaxRows int
 	// Columns that are wanted: ascending indices of the layout's fields. The others are left out of the batches and, but for CSV and JSON,

@@ -58,24 +58,31 @@ func (parquetFormat) Read(ctx context.Context, layout *Layout, part int, opts Re
 		}
 		p := &parquetReader{
 			request: req, footer: f, quota: quota, arrays: arrays, flat: flat, groups: groups,
-			leaves: make(map[int]bool), alone: opts.Allocator != nil,
+			leaves: make(map[int]bool), alone: opts.Allocator != nil, bytes: r, pages: &countedMemory{Allocator: &pages},
+		}
+		p.holder.letGo = p.letGo
+		if !p.alone { // another goroutine may not use the caller's allocator
+			p.holder.budget = opts.pages()
 		}
 		for _, c := range req.columns {
 			addLeaves(p.leaves, &f.fields[c])
 		}
 		p.pace = newPace(opts.maxRows(), len(p.leaves))
-		open := func(pages *ipcguard.Quota) (*file.Reader, error) {
-			return file.NewParquetReader(section(o, r), file.WithMetadata(f.meta), file.WithReadProps(parquetProperties(o, pages, len(p.leaves))))
+		open := func(props *parquet.ReaderProperties) (*file.Reader, error) {
+			return file.NewParquetReader(section(o, r), file.WithMetadata(f.meta), file.WithReadProps(props))
 		}
 		p.pqarrow = sync.OnceValues(func() (*pqarrow.FileReader, error) {
 			// Its pages are returned to a pool that frees them when the garbage collector runs, which no allocator of a caller should wait for.
-			file, err := open(quota)
+			file, err := open(parquetProperties(o, quota, len(p.leaves)))
 			if err != nil {
 				return nil, undecodable(err)
 			}
 			return readPqarrow(file, arrays)
 		})
-		p.file, err = open(quota.SharedWith(&pages))
+		p.props = parquetProperties(o, quota.SharedWith(p.pages), len(p.leaves))
+		unbuffered := *p.props // chunkPages reads ahead
+		unbuffered.BufferSize = 1
+		p.file, err = open(&unbuffered)
 		return p, err
 	})
 }
@@ -147,10 +154,7 @@ func checkChunks(meta *metadata.FileMetaData, size int64) error {
 			if err != nil {
 				return undecodable(err)
 			}
-			start, length := chunk.DataPageOffset(), chunk.TotalCompressedSize()
-			if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 {
-				start = min(start, chunk.DictionaryPageOffset())
-			}
+			start, length := chunkSpan(chunk)
 			if start < 0 || length < 0 || start > size-length {
 				return fmt.Errorf("column %s of row group %d is said to be outside the file: the file is damaged or cut",
 					quoted(meta.Schema.Column(c).Path()), g)

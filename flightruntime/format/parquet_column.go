@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
@@ -22,6 +23,7 @@ type parquetColumn struct {
 	as     arrow.DataType
 	// canWait says that rows can be passed over without being decoded to arrays.
 	canWait bool
+	chunk   *metadata.ColumnChunkMetaData // nil of a nested column
 
 	values  flatValues            // nil if pqarrow reads the column
 	flat    *flatColumn           // nil if pqarrow reads the column, or before it is opened
@@ -38,12 +40,12 @@ func (p *parquetReader) column(place int) (*parquetColumn, error) {
 		return c, nil
 	}
 	c.values = flatValuesOf(p.footer.meta.Schema.Column(field.ColIndex), field.Field.Type, p.flat)
-	chunk, err := p.footer.meta.RowGroup(p.group).ColumnChunk(field.ColIndex)
-	if err != nil {
+	var err error
+	if c.chunk, err = p.footer.meta.RowGroup(p.group).ColumnChunk(field.ColIndex); err != nil {
 		return nil, err
 	}
 	// pqarrow would have to decode rows in order to pass over them.
-	c.canWait = c.values != nil && !slices.ContainsFunc(chunk.Encodings(), func(e parquet.Encoding) bool { return !slices.Contains(flatEncodings, e) })
+	c.canWait = c.values != nil && !slices.ContainsFunc(c.chunk.Encodings(), func(e parquet.Encoding) bool { return !slices.Contains(flatEncodings, e) })
 	return c, nil
 }
 
@@ -53,27 +55,9 @@ func (c *parquetColumn) open(ctx context.Context) error {
 		return c.openPqarrow(ctx)
 	}
 	p, leaf := c.reader, c.reader.footer.fields[c.field].ColIndex
-	chunk, err := p.footer.meta.RowGroup(p.group).ColumnChunk(leaf)
-	if err != nil {
-		return err
-	}
-	pages, err := p.file.RowGroup(p.group).GetColumnPageReader(leaf)
-	if err != nil {
-		return err
-	}
-	pages.SetMaxPageHeaderSize(mostPageHeader(chunk.TotalCompressedSize()))
+	pages := p.pagesOf(leaf, c.chunk)
 	c.flat = &flatColumn{pages: pages, mem: p.flat, nullable: p.footer.meta.Schema.Column(leaf).MaxDefinitionLevel() > 0, values: c.values}
-	return nil
-}
-
-// largestPageHeader is the most that arrow-go takes for a page's header.
-const largestPageHeader = 4 << 20
-
-// mostPageHeader bounds what arrow-go reads ahead of a column to find the end of a page's header. It tries with twice as much each time, into a new
-// buffer; where the header is damaged that would be 8 MiB in all, however small the column. A header that is whole is found within twice its own bytes.
-func mostPageHeader(chunk int64) int {
-	const padding = 100 // which arrow-go adds to chunks of old writers
-	return int(min(largestPageHeader, 2*(chunk+padding)))
+	return pages.seek(place{})
 }
 
 func (c *parquetColumn) openPqarrow(ctx context.Context) (err error) {

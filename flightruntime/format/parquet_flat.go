@@ -18,7 +18,7 @@ import (
 // plain encoding or with a dictionary, which is most of what there is. Values go from the page into the array, once; pqarrow, which reads all
 // other columns, takes text through a slice for each value, and allocates three times what it gives out.
 type flatColumn struct {
-	pages    file.PageReader
+	pages    *chunkPages
 	mem      *ipcguard.Quota
 	nullable bool
 	values   flatValues
@@ -29,6 +29,11 @@ type flatColumn struct {
 	indexed    bool   // they are not
 	indices    runs   // then: of the dictionary's values
 	dictionary bool   // whether the dictionary was read
+	known      int64  // bytes that its values take
+
+	first, current place // of the dictionary, and of the current page
+	rows           int   // of the current page
+	gone           bool  // what was read was let go of
 
 	valid   []byte // of the batch: a bit for each row
 	scratch [indexBatch]uint32
@@ -63,6 +68,10 @@ type flatValues interface {
 	end(rows int, valid *memory.Buffer, nulls int) arrow.ArrayData
 	// drop releases an array that was begun.
 	drop()
+	// known is what the dictionary takes in bytes, unless arrays refer to it.
+	known() int64
+	// forget releases the dictionary, unless arrays refer to it.
+	forget()
 	// close releases the dictionary.
 	close()
 }
@@ -183,10 +192,12 @@ const passBatch = 32 << 10
 
 // nextPage moves on to the next page; false after the last.
 func (c *flatColumn) nextPage() (bool, error) {
-	if !c.pages.Next() {
-		return false, c.pages.Err()
+	at := c.pages.at
+	page, err := c.pages.next()
+	if page == nil {
+		return false, err
 	}
-	switch page := c.pages.Page().(type) {
+	switch page := page.(type) {
 	case *file.DictionaryPage:
 		if c.dictionary {
 			return false, errDamaged
@@ -194,8 +205,8 @@ func (c *flatColumn) nextPage() (bool, error) {
 		if e := parquet.Encoding(page.Encoding()); e != parquet.Encodings.Plain && e != parquet.Encodings.PlainDict {
 			return false, errEncoding
 		}
-		c.dictionary = true
-		return true, c.values.learn(int(page.NumValues()), page.Data())
+		c.dictionary, c.first = true, at
+		return true, c.learn(page)
 	case *file.DataPageV1:
 		data := page.Data()
 		var levels []byte
@@ -208,7 +219,7 @@ func (c *flatColumn) nextPage() (bool, error) {
 				return false, errDamaged
 			}
 		}
-		return true, c.begin(page, levels, data)
+		return true, c.begin(at, page, levels, data)
 	case *file.DataPageV2:
 		repetition, definition := int64(page.RepetitionLevelByteLen()), int64(page.DefinitionLevelByteLen())
 		data := page.Data()
@@ -216,15 +227,23 @@ func (c *flatColumn) nextPage() (bool, error) {
 			return false, errDamaged
 		}
 		data = data[repetition:]
-		return true, c.begin(page, data[:definition], data[definition:])
+		return true, c.begin(at, page, data[:definition], data[definition:])
 	default:
 		return true, nil
 	}
 }
 
+func (c *flatColumn) learn(page *file.DictionaryPage) error {
+	err := c.values.learn(int(page.NumValues()), page.Data())
+	c.known = c.values.known()
+	c.pages.held.Add(c.known)
+	return err
+}
+
 // begin begins a page of values.
-func (c *flatColumn) begin(page file.Page, levels, data []byte) (err error) {
-	c.left = int(page.NumValues())
+func (c *flatColumn) begin(at place, page file.Page, levels, data []byte) (err error) {
+	c.current, c.rows = at, int(page.NumValues())
+	c.left = c.rows
 	if c.levels, err = newRuns(levels, 1); err != nil {
 		return err
 	}
@@ -257,7 +276,60 @@ func prefixed(data []byte) (bytes, rest []byte, ok bool) {
 	return data[:n], data[n:], true
 }
 
+// letGo frees all that the column holds of the file.
+func (c *flatColumn) letGo() {
+	if c.gone {
+		return
+	}
+	c.pages.letGo()
+	c.pages.held.Add(-c.known)
+	c.values.forget()
+	c.levels, c.plain, c.indices = runs{}, nil, runs{}
+	c.gone = true
+}
+
+// resume reads again what was let go of: the dictionary, and the current page up to the row that comes next.
+func (c *flatColumn) resume(ctx context.Context) error {
+	if !c.gone {
+		return nil
+	}
+	c.gone = false
+	left, rows, current, next := c.left, c.rows, c.current, c.pages.at
+	if c.known > 0 {
+		c.dictionary, c.known = false, 0
+		if err := c.again(c.first); err != nil {
+			return err
+		}
+		if !c.dictionary {
+			return errDamaged
+		}
+	}
+	if left == 0 {
+		c.left = 0
+		return c.pages.seek(next)
+	}
+	if err := c.again(current); err != nil {
+		return err
+	}
+	if c.left != rows {
+		return errDamaged
+	}
+	return c.pass(ctx, int64(rows-left))
+}
+
+// again reads a page that was read before. One that is another by now is damaged.
+func (c *flatColumn) again(at place) error {
+	if err := c.pages.seek(at); err != nil {
+		return err
+	}
+	more, err := c.nextPage()
+	if errors.Is(err, errEncoding) || err == nil && !more {
+		return errDamaged
+	}
+	return err
+}
+
 func (c *flatColumn) close() {
+	c.letGo()
 	c.values.close()
-	_ = c.pages.Close() // it holds nothing but memory
 }

@@ -66,7 +66,11 @@ func (p *parquetReader) decodeColumn(ctx context.Context, i int, rows int64) (a 
 		return nil, err
 	}
 	if a, err = p.columns[i].next(ctx, rows); err != nil {
-		return nil, fmt.Errorf("column %s of row group %d: %w", quoted(p.schema.Field(i).Name), p.group, err)
+		return nil, p.columnError(i, err)
 	}
 	return a, nil
+}
+
+func (p *parquetReader) columnError(i int, err error) error {
+	return fmt.Errorf("column %s of row group %d: %w", quoted(p.schema.Field(i).Name), p.group, err)
 }

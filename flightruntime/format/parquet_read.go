@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
@@ -26,6 +27,11 @@ type parquetReader struct {
 	arrays  *ipcguard.Quota // allocator of arrays
 	flat    *ipcguard.Quota // allocator of arrays of flat columns, every byte of which is written
 	pace    *pace
+	bytes   io.ReaderAt               // the file
+	props   *parquet.ReaderProperties // by which the pages of flat columns are read
+	pages   *countedMemory            // what flat columns hold of the file
+	holder  pageHolder
+	gone    bool // flat columns have let go of that
 
 	groups  []int            // row groups still to come
 	group   int              // the current row group
@@ -96,6 +102,42 @@ func (p *parquetReader) wants(ctx context.Context, arrays []arrow.Array, rows in
 }
 
 func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
+	p.holder.Lock()
+	defer p.holder.Unlock()
+	batch, err := p.nextBatch(ctx)
+	if err == nil {
+		p.holder.settle(p.pages.lent.Load())
+	}
+	return batch, err
+}
+
+// letGo frees what flat columns hold of the file, until the next batch is asked for. The holder's lock is held.
+func (p *parquetReader) letGo() (rest int64) {
+	for _, c := range p.columns {
+		if c.flat != nil {
+			c.flat.letGo()
+		}
+	}
+	p.gone = true
+	return p.pages.lent.Load()
+}
+
+// resume reads again what was let go of.
+func (p *parquetReader) resume(ctx context.Context) error {
+	for i, c := range p.columns {
+		if c.flat == nil {
+			continue
+		}
+		if err := c.flat.resume(ctx); err != nil {
+			return p.columnError(i, undecodable(err))
+		}
+		p.quota.Step() // it was within the quota when it was first read, though not together with all other pages
+	}
+	p.gone = false
+	return nil
+}
+
+func (p *parquetReader) nextBatch(ctx context.Context) (arrow.RecordBatch, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -103,6 +145,11 @@ func (p *parquetReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 		p.quota.Step()
 		for p.left == 0 {
 			if err := p.nextGroup(); err != nil {
+				return nil, err
+			}
+		}
+		if p.gone {
+			if err := p.resume(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -160,7 +207,7 @@ func (p *parquetReader) batch(ctx context.Context, rows int64) (arrow.RecordBatc
 
 // nextGroup moves on to the next row group; io.EOF after the last.
 func (p *parquetReader) nextGroup() error {
-	p.close()
+	p.closeColumns()
 	if len(p.groups) == 0 {
 		return io.EOF
 	}
@@ -222,9 +269,16 @@ func tryColumns(f *file.Reader, group int, leaves map[int]bool) error {
 	return nil
 }
 
-func (p *parquetReader) close() {
+func (p *parquetReader) closeColumns() {
 	for _, c := range p.columns {
 		c.close()
 	}
-	p.columns = nil
+	p.columns, p.gone = nil, false
+}
+
+func (p *parquetReader) close() {
+	p.holder.Lock()
+	defer p.holder.Unlock()
+	p.closeColumns()
+	p.holder.end()
 }

@@ -113,9 +113,9 @@ func (b *buffered[T]) drop() {
 // fixedValues have 4 or 8 bytes, whatever these mean.
 type fixedValues[T uint32 | uint64] struct {
 	buffered[T]
-	of     arrow.DataType
-	filled int
-	known  []T // the dictionary
+	of         arrow.DataType
+	filled     int
+	dictionary []T
 }
 
 func (v *fixedValues[T]) learn(n int, data []byte) error {
@@ -123,8 +123,8 @@ func (v *fixedValues[T]) learn(n int, data []byte) error {
 	if n < 0 || n > len(data)/size {
 		return errDamaged
 	}
-	v.known = make([]T, n)
-	copy(arrow.GetBytes(v.known), data)
+	v.dictionary = make([]T, n)
+	copy(arrow.GetBytes(v.dictionary), data)
 	return nil
 }
 
@@ -152,7 +152,7 @@ func (v *fixedValues[T]) pass(n int, data []byte) ([]byte, error) {
 }
 
 func (v *fixedValues[T]) indexed(indices []uint32) error {
-	out, known := v.items[v.filled:v.filled+len(indices)], v.known
+	out, known := v.items[v.filled:v.filled+len(indices)], v.dictionary
 	for i, index := range indices {
 		if int(index) >= len(known) {
 			return errDamaged
@@ -171,7 +171,11 @@ func (v *fixedValues[T]) end(rows int, valid *memory.Buffer, nulls int) arrow.Ar
 	return ofBuffers(v.of, rows, nulls, valid, v.buffered.end(rows))
 }
 
-func (v *fixedValues[T]) close() {}
+func (v *fixedValues[T]) known() int64 { return int64(cap(v.dictionary)) * int64(unsafe.Sizeof(T(0))) }
+
+func (v *fixedValues[T]) forget() { v.dictionary = nil }
+
+func (v *fixedValues[T]) close() { v.forget() }
 
 // spread moves values, which begin at first, to their places among rows, and makes all others zero. It is where the next value belongs.
 func spread[T uint8 | uint32 | uint64 | int8 | int16 | int32](items []T, first int, valid []byte, from, rows, values int) (next int) {
@@ -198,8 +202,8 @@ type textValues[O int32 | int64] struct {
 	length  int // bytes of them
 	widest  int // bytes of a value on the average, in the last array
 
-	known []byte   // the values of the dictionary one after the other
-	ends  []uint32 // where they end
+	dictionary []byte   // its values one after the other
+	ends       []uint32 // where they end
 }
 
 const (
@@ -213,14 +217,14 @@ func (v *textValues[O]) learn(n int, data []byte) error {
 	if n < 0 || n > len(data)/4 {
 		return errDamaged
 	}
-	v.ends, v.known = make([]uint32, n), make([]byte, 0, len(data)-4*n+stride)
+	v.ends, v.dictionary = make([]uint32, n), make([]byte, 0, len(data)-4*n+stride)
 	for i := range v.ends {
 		value, rest, ok := prefixed(data)
 		if !ok {
 			return errDamaged
 		}
-		v.known, data = append(v.known, value...), rest
-		v.ends[i] = uint32(len(v.known))
+		v.dictionary, data = append(v.dictionary, value...), rest
+		v.ends[i] = uint32(len(v.dictionary))
 	}
 	return nil
 }
@@ -295,7 +299,7 @@ func (v *textValues[O]) pass(n int, data []byte) ([]byte, error) {
 
 func (v *textValues[O]) indexed(indices []uint32) error {
 	offsets, length, most := v.offsets.items[v.filled+1:v.filled+1+len(indices)], v.length, v.most()
-	known := v.known[:cap(v.known)]
+	known := v.dictionary[:cap(v.dictionary)]
 	for i, index := range indices {
 		if int(index) >= len(v.ends) {
 			return errDamaged
@@ -349,15 +353,19 @@ func (v *textValues[O]) drop() {
 	v.text.drop()
 }
 
-func (v *textValues[O]) close() {}
+func (v *textValues[O]) known() int64 { return int64(cap(v.dictionary)) + 4*int64(cap(v.ends)) }
+
+func (v *textValues[O]) forget() { v.dictionary, v.ends = nil, nil }
+
+func (v *textValues[O]) close() { v.forget() }
 
 // dictionaryValues are indices of text in a dictionary, which Arrow keeps as Parquet has it.
 type dictionaryValues[I int8 | int16 | int32] struct {
 	buffered[I]
-	of     *arrow.DictionaryType
-	most   int // the largest index that there can be
-	filled int
-	known  arrow.ArrayData
+	of         *arrow.DictionaryType
+	most       int // the largest index that there can be
+	filled     int
+	dictionary arrow.ArrayData
 }
 
 func (v *dictionaryValues[I]) learn(n int, data []byte) error {
@@ -374,7 +382,7 @@ func (v *dictionaryValues[I]) learn(n int, data []byte) error {
 		text.drop()
 		return err
 	}
-	v.known = text.end(n, nil, 0)
+	v.dictionary = text.end(n, nil, 0)
 	return nil
 }
 
@@ -395,8 +403,8 @@ func (v *dictionaryValues[I]) pass(n int, data []byte) ([]byte, error) { return 
 
 func (v *dictionaryValues[I]) indexed(indices []uint32) error {
 	known := 0
-	if v.known != nil {
-		known = v.known.Len()
+	if v.dictionary != nil {
+		known = v.dictionary.Len()
 	}
 	out := v.items[v.filled : v.filled+len(indices)]
 	for i, index := range indices {
@@ -414,7 +422,7 @@ func (v *dictionaryValues[I]) spread(valid []byte, from, rows, values int) {
 }
 
 func (v *dictionaryValues[I]) end(rows int, valid *memory.Buffer, nulls int) arrow.ArrayData {
-	known := v.known
+	known := v.dictionary
 	if known == nil { // all rows are null
 		known = emptyText(v.of.ValueType)
 	}
@@ -424,9 +432,14 @@ func (v *dictionaryValues[I]) end(rows int, valid *memory.Buffer, nulls int) arr
 	return out
 }
 
+// known is nothing: all arrays have the same dictionary, and whoever has sent it keeps it to see that it is.
+func (v *dictionaryValues[I]) known() int64 { return 0 }
+
+func (v *dictionaryValues[I]) forget() {}
+
 func (v *dictionaryValues[I]) close() {
-	if v.known != nil {
-		v.known.Release()
+	if v.dictionary != nil {
+		v.dictionary.Release()
 	}
 }
 

@@ -333,6 +333,13 @@ func orDefault(mem memory.Allocator) memory.Allocator {
 	return mem
 }
 
+func (o ReadOptions) pages() *PageBudget {
+	if o.Pages == nil {
+		return processPages()
+	}
+	return o.Pages
+}
+
 func (o ReadOptions) maxRows() int {
 	if o.MaxRows <= 0 {
 		return DefaultMaxRows
