@@ -35,7 +35,12 @@ type served struct {
 
 func serve(t testing.TB, middleware ...flightruntime.NamedServerMiddleware) *served {
 	t.Helper()
-	c := catalog.New(slog.New(slog.DiscardHandler))
+	return serveFrom(t, catalog.New(slog.New(slog.DiscardHandler)), middleware...)
+}
+
+// serveFrom serves what a catalog has, which is closed with the test.
+func serveFrom(t testing.TB, c *catalog.Catalog, middleware ...flightruntime.NamedServerMiddleware) *served {
+	t.Helper()
 	t.Cleanup(c.Close)
 	var server *flightruntime.Server
 	service := New(c, func() int { return server.ActiveCalls() })

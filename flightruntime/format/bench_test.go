@@ -3,6 +3,7 @@ package format_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -112,10 +113,9 @@ func BenchmarkParquet(b *testing.B) {
 	benchmark(b, format.Parquet, parquetOf(b, batch.Schema(), batch))
 }
 
-// BenchmarkParquetRides reads what is common in large tables: a million rows in two row groups, in the usual codecs. What is set as bytes is what
-// the batches take in memory.
-func BenchmarkParquetRides(b *testing.B) {
-	const rows = 1_000_000
+// rides is what is common in large tables.
+func rides(b *testing.B, rows int) arrow.RecordBatch {
+	b.Helper()
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "fare", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
@@ -137,7 +137,13 @@ func BenchmarkParquetRides(b *testing.B) {
 		}
 		builder.Field(5).(*array.Int64Builder).Append(r.Int64N(8))
 	}
-	batch := builder.NewRecordBatch()
+	return builder.NewRecordBatch()
+}
+
+// BenchmarkParquetRides reads a million rows in two row groups, in the usual codecs. What is set as bytes is what the batches take in memory.
+func BenchmarkParquetRides(b *testing.B) {
+	const rows = 1_000_000
+	batch := rides(b, rows)
 	defer batch.Release()
 	var size int64
 	for _, column := range batch.Columns() {
@@ -159,6 +165,44 @@ func BenchmarkParquetRides(b *testing.B) {
 					}
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkParquetPages reads a batch of each of two readers in turn, who have room for their pages, or let go of them each time: the difference is
+// what it costs to read on. Batches are such as become a message of 1 MiB.
+func BenchmarkParquetPages(b *testing.B) {
+	batch := rides(b, 1_000_000)
+	defer batch.Release()
+	shape := parquetShape{compress.Codecs.Zstd, parquet.DataPageV1, true, 1 << 20, 1 << 20, 500_000, parquet.Encodings.Plain}
+	layout := inspect(b, format.Parquet, objects("parquet", shape.write(b, batch)))
+	for _, c := range []struct {
+		name  string
+		pages *format.PageBudget
+	}{{"Held", format.NewPageBudget(1 << 30)}, {"LetGo", format.NewPageBudget(0)}} {
+		b.Run(c.name, func(b *testing.B) {
+			var readers [2]func() (arrow.RecordBatch, error, bool)
+			start := func(i int) {
+				next, stop := iter.Pull2(lookup(b, format.Parquet).Read(b.Context(), layout, 0, format.ReadOptions{Pages: c.pages}))
+				b.Cleanup(stop)
+				readers[i] = next
+			}
+			start(0)
+			start(1)
+			b.ReportAllocs()
+			batches := 0
+			for b.Loop() {
+				for i := range readers {
+					_, err, ok := readers[i]()
+					if err != nil {
+						b.Fatal(err)
+					}
+					if batches++; !ok {
+						start(i)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(batches), "ns/batch")
 		})
 	}
 }

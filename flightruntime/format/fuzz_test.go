@@ -178,5 +178,36 @@ func FuzzParquet(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { fuzz(t, format.Parquet, data) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		fuzz(t, format.Parquet, data)
+		fuzzLettingGo(t, data)
+	})
+}
+
+// fuzzLettingGo makes sure that two readers, who let go of their pages in turn, read what one does.
+func fuzzLettingGo(t *testing.T, data []byte) {
+	layout, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("x", string(data)), nil)
+	if err != nil {
+		return
+	}
+	const most = 30 // batches: each may take a large page to be read again
+	pages := format.NewPageBudget(0)
+	alone := startReading(t, layout, format.ReadOptions{MaxRows: 3, Pages: enough()})
+	a, b := startReading(t, layout, format.ReadOptions{MaxRows: 3, Pages: pages}), startReading(t, layout, format.ReadOptions{MaxRows: 3, Pages: pages})
+	for i := 0; i < most && alone.step(); i++ {
+		a.step()
+		b.step()
+	}
+	if alone.ended {
+		a.step()
+		b.step()
+	}
+	for _, r := range []*reading{alone, a, b} {
+		r.stop()
+	}
+	sameReading(t, "a", a, alone)
+	sameReading(t, "b", b, alone)
+	if held := pages.Stats().Held; held != 0 {
+		t.Errorf("%d bytes are held after the end", held)
+	}
 }

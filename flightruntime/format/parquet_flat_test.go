@@ -285,6 +285,7 @@ func TestParquetDamagedPages(t *testing.T) {
 				damaged[4+r.IntN(len(data)-12)] = byte(r.IntN(256))
 			}
 			fuzz(t, format.Parquet, damaged)
+			fuzzLettingGo(t, damaged)
 		}
 	}
 }
