@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -79,7 +80,7 @@ func sameReading(t *testing.T, what string, got, want *reading) {
 	if fmt.Sprint(got.failed) != fmt.Sprint(want.failed) {
 		t.Fatalf("%s: it ends with %v, want %v", what, got.failed, want.failed)
 	}
-	if !slices.EqualFunc(got.batches, want.batches, func(a, b arrow.RecordBatch) bool { return array.RecordEqual(a, b) }) {
+	if !slices.EqualFunc(got.batches, want.batches, array.RecordEqual) {
 		t.Fatalf("%s: %d batches are others than the %d that are read without a budget", what, len(got.batches), len(want.batches))
 	}
 }
@@ -238,7 +239,7 @@ func TestLeavingAfterLettingGo(t *testing.T) {
 	other := startReading(t, layout, opts)
 	other.step()
 	cancel()
-	if _, err, _ := next(); err != context.Canceled {
+	if _, err, _ := next(); !errors.Is(err, context.Canceled) {
 		t.Errorf("the one that was cancelled ends with %v", err)
 	}
 	stop()
