@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/compress"
 
 	"github.com/flight-operator/flight-operator/flightruntime/format"
+	"github.com/flight-operator/flight-operator/flightruntime/source"
 )
 
 // enough is a budget that nothing exceeds.
@@ -248,5 +251,87 @@ func TestLeavingAfterLettingGo(t *testing.T) {
 	other.stop()
 	if s := opts.Pages.Stats(); s.LetGo != 2 || s.Held == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What is read again is within the quota by itself: pages that were read for one batch each may be too much for one batch together.
+func TestReadingOnIsWithinTheQuota(t *testing.T) {
+	const long, rows = 90 << 20, 320 // the quota of a small file is 256 MiB
+	schema := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.BinaryTypes.String}, {Name: "b", Type: arrow.BinaryTypes.String}}, nil)
+	a, b := array.NewStringBuilder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
+	text := strings.Repeat("x", long)
+	for row := range rows { // pages of a end after each 64 rows, those of b after each 128
+		a.Append(text[:map[bool]int{false: 100, true: long}[row == 250]])
+		b.Append(text[:map[bool]int{false: 12, true: long}[row == 200]])
+	}
+	shape := parquetShape{compress.Codecs.Zstd, parquet.DataPageV1, false, 1 << 20, 1500, rows, parquet.Encodings.Plain}
+	layout := inspect(t, format.Parquet, objects("parquet", shape.write(t, array.NewRecordBatch(schema, []arrow.Array{a.NewArray(), b.NewArray()}, rows))))
+	opts := format.ReadOptions{MaxRows: 2, Pages: format.NewPageBudget(0)}
+	one, read := startReading(t, layout, opts), int64(0)
+	for one.step() {
+		last := one.batches[len(one.batches)-1]
+		read += last.NumRows()
+		last.Release()
+		if read >= 248 && read <= 250 {
+			other := startReading(t, layout, opts)
+			other.step() // which comes to no long text
+			other.stop()
+		}
+	}
+	if one.failed != nil || read != rows || opts.Pages.Stats().LetGo == 0 {
+		t.Errorf("%d rows, then %v; pages were let go of %d times", read, one.failed, opts.Pages.Stats().LetGo)
+	}
+}
+
+// changing is an object whose bytes become others.
+type changing struct {
+	source.Object
+	bytes *[]byte
+}
+
+func (c changing) Open(context.Context) (source.Reader, error) { return c, nil }
+
+func (c changing) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(*c.bytes).ReadAt(p, off)
+}
+
+func (changing) Close() error { return nil }
+
+// A page that has become another one while it was let go of is an error, unless it says the same in other words.
+func TestPagesThatChangeWhileLetGo(t *testing.T) {
+	batch := numbers(1, 100)
+	for _, version := range []parquet.DataPageVersion{parquet.DataPageV1, parquet.DataPageV2} {
+		for _, dictionary := range []bool{false, true} {
+			shape := parquetShape{compress.Codecs.Uncompressed, version, dictionary, 1 << 20, 1 << 20, 1 << 20, parquet.Encodings.Plain}
+			data := []byte(shape.write(t, batch))
+			now := data
+			layout := inspect(t, format.Parquet, []source.Object{changing{objects("x", string(data))[0], &now}})
+			want, _ := alone(t, layout, format.ReadOptions{MaxRows: 10})
+			failed := 0
+			for at := 4; at < 4+48; at++ { // the header of the first page, and where there is a dictionary, what is in it
+				for _, bit := range []byte{1, 2, 8} {
+					now = data
+					opts := format.ReadOptions{MaxRows: 10, Pages: format.NewPageBudget(0)}
+					a, b := startReading(t, layout, opts), startReading(t, layout, opts)
+					a.step()
+					b.step()
+					now = bytes.Clone(data)
+					now[at] ^= bit
+					for a.step() {
+					}
+					b.stop()
+					if a.failed == nil && len(a.batches) == len(want.batches) && a.batches[0].NumRows() == 10 {
+						continue
+					}
+					if failed++; a.failed == nil || strings.Contains(a.failed.Error(), "encoding is another") {
+						t.Fatalf("byte %d has another bit %d: after %d batches, %v", at, bit, len(a.batches), a.failed)
+					}
+					checkError(t, format.Parquet, a.failed)
+				}
+			}
+			if failed < 20 {
+				t.Errorf("%+v: only %d changes are errors", shape, failed)
+			}
+		}
 	}
 }

@@ -29,11 +29,11 @@ type flatColumn struct {
 	indexed    bool   // they are not
 	indices    runs   // then: of the dictionary's values
 	dictionary bool   // whether the dictionary was read
-	known      int64  // bytes that its values take
 
 	first, current place // of the dictionary, and of the current page
 	rows           int   // of the current page
 	gone           bool  // what was read was let go of
+	forgotten      bool  // the dictionary, too
 
 	valid   []byte // of the batch: a bit for each row
 	scratch [indexBatch]uint32
@@ -68,7 +68,7 @@ type flatValues interface {
 	end(rows int, valid *memory.Buffer, nulls int) arrow.ArrayData
 	// drop releases an array that was begun.
 	drop()
-	// known is what the dictionary takes in bytes, unless arrays refer to it.
+	// known is what the dictionary takes in bytes; 0 if arrays refer to it.
 	known() int64
 	// forget releases the dictionary, unless arrays refer to it.
 	forget()
@@ -235,8 +235,7 @@ func (c *flatColumn) nextPage() (bool, error) {
 
 func (c *flatColumn) learn(page *file.DictionaryPage) error {
 	err := c.values.learn(int(page.NumValues()), page.Data())
-	c.known = c.values.known()
-	c.pages.held.Add(c.known)
+	c.pages.held.Add(c.values.known())
 	return err
 }
 
@@ -282,8 +281,10 @@ func (c *flatColumn) letGo() {
 		return
 	}
 	c.pages.letGo()
-	c.pages.held.Add(-c.known)
+	known := c.values.known()
 	c.values.forget()
+	c.pages.held.Add(c.values.known() - known)
+	c.forgotten = known > 0
 	c.levels, c.plain, c.indices = runs{}, nil, runs{}
 	c.gone = true
 }
@@ -295,8 +296,8 @@ func (c *flatColumn) resume(ctx context.Context) error {
 	}
 	c.gone = false
 	left, rows, current, next := c.left, c.rows, c.current, c.pages.at
-	if c.known > 0 {
-		c.dictionary, c.known = false, 0
+	if c.forgotten {
+		c.dictionary = false
 		if err := c.again(c.first); err != nil {
 			return err
 		}

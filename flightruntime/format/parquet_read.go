@@ -273,7 +273,7 @@ func (p *parquetReader) closeColumns() {
 	for _, c := range p.columns {
 		c.close()
 	}
-	p.columns, p.gone = nil, false
+	p.columns = nil
 }
 
 func (p *parquetReader) close() {
