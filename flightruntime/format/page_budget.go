@@ -84,12 +84,18 @@ func (h *pageHolder) settle(held int64) {
 		return
 	}
 	for _, other := range b.note(h, held) {
-		rest := other.letGo()
-		b.mu.Lock()
-		b.held, other.noted = b.held+rest, rest
-		b.mu.Unlock()
-		other.Unlock()
+		other.giveUp()
 	}
+}
+
+// giveUp lets go of pages that the budget has taken away already, and unlocks the holder.
+func (h *pageHolder) giveUp() {
+	defer h.Unlock()
+	rest := h.letGo()
+	b := h.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held, h.noted = b.held+rest, rest
 }
 
 // note notes what a holder holds, and takes away from those that have been idle longest what exceeds the budget: they are locked, and their pages

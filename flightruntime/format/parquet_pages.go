@@ -68,15 +68,15 @@ func (c *chunkPages) seek(to place) (err error) {
 		}
 		c.reader.SetMaxPageHeaderSize(mostPageHeader(c.bytes.Size()))
 	}
-	rest := io.NewSectionReader(c.bytes, to.bytes, c.bytes.Size()-to.bytes)
+	rest := c.bytes.Size() - to.bytes
 	if c.stream == nil {
-		stream, err := c.props.GetStream(rest, 0, rest.Size())
+		stream, err := c.props.GetStream(c.bytes, to.bytes, rest)
 		if err != nil {
 			return err
 		}
 		c.stream = &countedStream{BufferedReader: stream}
 	} else {
-		c.stream.Reset(rest)
+		c.stream.Reset(io.NewSectionReader(c.bytes, to.bytes, rest))
 	}
 	c.stream.read, c.at = to.bytes, to
 	c.noteBuffered(int64(c.stream.BufferSize()))
