@@ -87,7 +87,7 @@ func (a *adapter) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGet
 	if data.MaxMessageBytes > 0 {
 		limit = min(limit, data.MaxMessageBytes)
 	}
-	w, err := wire.NewWriter(stream, data.Schema, limit, append(data.Options.wire(), wire.WithEncodedSchema(data.EncodedSchema))...)
+	w, err := wire.NewWriter(stream, data.Schema, limit, append(data.Options.wire(), wire.WithEncodedSchema(data.EncodedSchema), wire.WithLargeMessage())...)
 	if err != nil {
 		return err
 	}

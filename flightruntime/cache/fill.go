@@ -277,7 +277,7 @@ func (w *partWriter) write(ctx context.Context, src Source) error {
 	if err := w.bytes(append([]byte(magic), make([]byte, bodyAlignment-len(magic))...)); err != nil {
 		return err
 	}
-	writer, err := wire.NewWriter(w, src.Schema, math.MaxInt32)
+	writer, err := wire.NewWriter(w, src.Schema, math.MaxInt32, wire.WithLargeMessage())
 	if err != nil {
 		return err
 	}

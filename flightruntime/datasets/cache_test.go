@@ -240,7 +240,7 @@ func TestACacheThatCannotBeUsed(t *testing.T) {
 }
 
 func TestACacheWhoseDiskFails(t *testing.T) {
-	const rows = 600_000 // 4.8 MB, in messages of about 2 MiB
+	const rows = 1_200_000 // 9.6 MB, in a message of 4 MB and others of about 2 MiB
 	dir, cacheDir := t.TempDir(), t.TempDir()
 	rowGroups(t, filepath.Join(dir, "1.parquet"), [2]int64{0, rows})
 	s := serve(t)
@@ -265,7 +265,7 @@ func TestACacheWhoseDiskFails(t *testing.T) {
 		fails(0)
 		reads(question, want)
 	}
-	fails(3 << 20)
+	fails(7 << 20)
 	_, err := s.text(t, []byte("trips"))
 	if failed := (*flightruntime.Error)(nil); !errors.As(err, &failed) || failed.Kind != flightruntime.KindUnavailable || !strings.Contains(err.Error(), "ask again") {
 		t.Errorf("in the middle: %v", err)

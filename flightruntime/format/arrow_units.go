@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// leastUnit bytes make a unit of record batches worth an endpoint of its own: a Flight message.
-	leastUnit = 1 << 20
+	// leastUnit bytes make a unit of record batches worth being read by itself: a large Flight message, which a cache puts together.
+	leastUnit = 4 << 20
 	// mostUnits of one object: 64 KiB of memory in a layout, and far more than there are readers.
 	mostUnits = 4096
 )

@@ -106,7 +106,7 @@ func TestParquetDoesNotReadWhatIsNotWanted(t *testing.T) {
 			return want
 		}, By: []int{7}}
 		rows := sumOf(rowsRead(t, format.Parquet, layout, opts))
-		if want && rows != 40_000 || !want && rows != 0 {
+		if want && rows != 120_000 || !want && rows != 0 {
 			t.Errorf("wanted %t: %d rows", want, rows)
 		}
 		return counters[0].bytes.Load()

@@ -101,7 +101,7 @@ func sumOf(rows []int64) (sum int64) {
 }
 
 func TestUnits(t *testing.T) {
-	small, large := table3(memory.DefaultAllocator), numbers(1, 200_000) // of 1.6 MB
+	small, large := table3(memory.DefaultAllocator), numbers(1, 600_000) // of 4.8 MB
 	mixed := []arrow.RecordBatch{large, large.NewSlice(0, 10), large.NewSlice(0, 20), large, large.NewSlice(0, 5), large}
 	for _, c := range []struct {
 		name, format, data string
@@ -110,9 +110,9 @@ func TestUnits(t *testing.T) {
 		{"row groups", format.Parquet, parquetOf(t, small.Schema(), small, small.NewSlice(0, 2), small), []int64{3, 2, 3}},
 		{"no row group", format.Parquet, parquetOf(t, small.Schema()), nil},
 		{"small record batches together", format.ArrowFile, fileOf(t, small.Schema(), []arrow.RecordBatch{small, small, small}), []int64{9}},
-		{"until there is 1 MiB", format.ArrowFile, fileOf(t, large.Schema(), mixed), []int64{200_000, 200_030, 200_005}},
+		{"until there are 4 MiB", format.ArrowFile, fileOf(t, large.Schema(), mixed), []int64{600_000, 600_030, 600_005}},
 		{"no record batch", format.ArrowFile, fileOf(t, small.Schema(), nil), nil},
-		{"a stream is read as a whole", format.ArrowStream, streamOf(t, large.Schema(), mixed), []int64{600_035}},
+		{"a stream is read as a whole", format.ArrowStream, streamOf(t, large.Schema(), mixed), []int64{1_800_035}},
 		{"and CSV", format.CSV, "a,b\n1,2\n3,4\n", []int64{2}},
 		{"of no rows too", format.CSV, "a,b\n", []int64{0}},
 		{"and JSON", format.JSON, `{"a":1}{"a":2}`, []int64{2}},
@@ -152,10 +152,10 @@ func TestUnitsOfManySmallRecordBatchesAreFew(t *testing.T) {
 // binaryFormats are the same table of 20 columns and 4 pieces, in each format that knows where its columns are.
 func binaryFormats(t *testing.T) map[string]string {
 	t.Helper()
-	batch := numbers(20, 40_000)
+	batch := numbers(20, 120_000)
 	pieces := make([]arrow.RecordBatch, 4)
 	for i := range pieces {
-		pieces[i] = batch.NewSlice(int64(i)*10_000, int64(i+1)*10_000)
+		pieces[i] = batch.NewSlice(int64(i)*30_000, int64(i+1)*30_000)
 	}
 	return map[string]string{
 		format.Parquet:     parquetOf(t, batch.Schema(), pieces...),
@@ -178,13 +178,13 @@ func TestOnlyWhatIsWantedIsReadFromStorage(t *testing.T) {
 			fraction float64
 			rows     int64
 		}{
-			"everything":            {format.ReadOptions{}, 1, 40_000},
-			"1 of 20 columns":       {format.ReadOptions{Columns: []int{7}}, 0.05, 40_000},
-			"2 columns":             {format.ReadOptions{Columns: []int{0, 19}}, 0.1, 40_000},
-			"no column":             {format.ReadOptions{Columns: []int{}}, 0, 40_000},
-			"1 unit":                {format.ReadOptions{Units: []int{last}}, 1 / float64(last+1), 40_000 / int64(last+1)},
+			"everything":            {format.ReadOptions{}, 1, 120_000},
+			"1 of 20 columns":       {format.ReadOptions{Columns: []int{7}}, 0.05, 120_000},
+			"2 columns":             {format.ReadOptions{Columns: []int{0, 19}}, 0.1, 120_000},
+			"no column":             {format.ReadOptions{Columns: []int{}}, 0, 120_000},
+			"1 unit":                {format.ReadOptions{Units: []int{last}}, 1 / float64(last+1), 120_000 / int64(last+1)},
 			"no unit":               {format.ReadOptions{Units: []int{}}, 0, 0},
-			"a unit's column":       {format.ReadOptions{Units: []int{0}, Columns: []int{3}}, 0.05 / float64(last+1), 40_000 / int64(last+1)},
+			"a unit's column":       {format.ReadOptions{Units: []int{0}, Columns: []int{3}}, 0.05 / float64(last+1), 120_000 / int64(last+1)},
 			"units that are pruned": {format.ReadOptions{Keep: func(format.Statistics) bool { return false }}, 0, 0},
 		} {
 			counters[0].bytes.Store(0)
@@ -205,7 +205,7 @@ func TestParquetFooterIsKept(t *testing.T) {
 	layout := inspect(t, format.Parquet, list)
 	read := func() bool {
 		counters[0].bytes.Store(0)
-		if rows := sumOf(rowsRead(t, format.Parquet, layout, format.ReadOptions{Columns: []int{}})); rows != 40_000 {
+		if rows := sumOf(rowsRead(t, format.Parquet, layout, format.ReadOptions{Columns: []int{}})); rows != 120_000 {
 			t.Errorf("%d rows", rows)
 		}
 		return counters[0].bytes.Load() > 0
@@ -397,7 +397,7 @@ func TestWhatThereIsNotCannotBeRead(t *testing.T) {
 
 // The check of rows holds for units as it does for whole objects.
 func TestUnitThatChangesUnderneath(t *testing.T) {
-	large := numbers(1, 200_000)
+	large := numbers(1, 600_000)
 	cut := func(sizes ...int64) (batches []arrow.RecordBatch) {
 		for _, n := range sizes {
 			batches = append(batches, large.NewSlice(0, n))
@@ -410,9 +410,9 @@ func TestUnitThatChangesUnderneath(t *testing.T) {
 		{"fewer rows", format.Parquet, parquet(10, 20), parquet(10, 19), "it has 29 rows, it had 30"},
 		{"as many rows in other row groups", format.Parquet, parquet(10, 20), parquet(20, 10), "row group 1 is another"},
 		{"as many rows in one row group", format.Parquet, parquet(10, 20), parquet(30), "it has other row groups"},
-		{"other record batches", format.ArrowFile, file(200_000, 200_000), file(200_000), "it has other record batches"},
-		{"fewer rows of a batch", format.ArrowFile, file(200_000, 200_000), file(200_000, 199_000), "it has 199000 rows, it had 200000"},
-		{"more rows of a batch", format.ArrowFile, file(200_000, 199_000), file(200_000, 200_000), "it has more than the 199000 rows it had"},
+		{"other record batches", format.ArrowFile, file(600_000, 600_000), file(600_000), "it has other record batches"},
+		{"fewer rows of a batch", format.ArrowFile, file(600_000, 600_000), file(600_000, 599_000), "it has 599000 rows, it had 600000"},
+		{"more rows of a batch", format.ArrowFile, file(600_000, 599_000), file(600_000, 600_000), "it has more than the 599000 rows it had"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			layout := inspect(t, c.format, objects("x", c.before))

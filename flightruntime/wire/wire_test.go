@@ -75,7 +75,7 @@ func do(t testing.TB, get func(flight.FlightService_DoGetServer) error) flight.F
 // send is a DoGet that writes batches. Each is released before the next is written, as readers of files do.
 func send(schema *arrow.Schema, limit int, batches ...arrow.RecordBatch) func(flight.FlightService_DoGetServer) error {
 	return func(stream flight.FlightService_DoGetServer) error {
-		w, err := NewWriter(stream, schema, limit)
+		w, err := NewWriter(stream, schema, limit, WithLargeMessage())
 		if err != nil {
 			return err
 		}

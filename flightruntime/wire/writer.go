@@ -46,6 +46,12 @@ func WithEncodedSchema(s *EncodedSchema) WriterOption {
 	return func(w *Writer) { w.encoded = s }
 }
 
+// WithLargeMessage has one message early in the stream be large, as messageSizes tells: for servers whose clients gain by it. What a client sends is up to
+// what its server takes.
+func WithLargeMessage() WriterOption {
+	return func(w *Writer) { w.early = true }
+}
+
 // Writer sends record batches of one schema as FlightData, and app_metadata with them or alone. Errors are those of SendMsg, which is
 // io.EOF on a client whose call has ended (RecvMsg knows why), or say what cannot be sent. It is not safe for use by several goroutines.
 type Writer struct {
@@ -137,15 +143,15 @@ func (w *Writer) Begin(schema *arrow.Schema) error {
 	}
 	w.schema, w.compacts, w.dictionaries = schema, encoded.compacts, encoded.dictionaries
 	w.target, w.large = messageSizes(encoded.arrays, w.out.limit)
-	w.early = true
+	w.early = w.early || w.target == w.large
 	if encoded.floats {
 		w.floats = &floatingDictionaries{}
 	}
 	return nil
 }
 
-// MessageBytes is about how many bytes the largest messages have that batches are cut to, and a large one, of which there is one early in a stream: the
-// first that enough rows come for at once. Both are 0 before Begin.
+// MessageBytes is about how many bytes the largest messages have that batches are cut to, and a large one, of which there may be one early in a stream:
+// the first that enough rows come for at once. Both are 0 before Begin.
 func (w *Writer) MessageBytes() (target, large int64) { return w.target, w.large }
 
 // Early has one more message be large. It is for what is sent from there on alone, too.
