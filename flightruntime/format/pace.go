@@ -39,12 +39,16 @@ func newPace(maxRows, columns int) *pace {
 // on the average, so that a row group whose long values come late is known for it.
 func (p *pace) enter(rows, bytes int64) { p.group = p.fit(rows, bytes) }
 
-// rows of the next batch, if so many are left of the row group.
-func (p *pace) rows(left int64) int64 {
-	if growing := p.last == 0 || p.next < p.last; growing || p.large || p.best >= largeBatch {
-		return min(p.next, p.group, left)
+// due is true when the next batch may be the large one: what rows take is known, and batches have grown to what they are to be.
+func (p *pace) due() bool { return !p.large && p.last > 0 && p.next >= p.last && p.best < largeBatch }
+
+// rows of the next batch, which may be large, if so many are left of the row group.
+func (p *pace) rows(left int64, large bool) int64 {
+	n := min(p.next, p.group)
+	if large {
+		n = min(p.most, largeBatch*n/p.best)
 	}
-	return min(p.most, largeBatch*min(p.next, p.group)/p.best, left)
+	return min(n, left)
 }
 
 // took notes what a batch took in memory.

@@ -77,6 +77,17 @@ type pageHolder struct {
 	place *list.Element // among those that are idle; nil if it holds nothing
 }
 
+// roomy is true while less than half of the budget is held, so that readers may take more than they need.
+func (h *pageHolder) roomy() bool {
+	b := h.budget
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held < b.limit/2
+}
+
 // settle notes what the holder holds now that it has decoded, and has others let go if that is too much. The holder's lock is held.
 func (h *pageHolder) settle(held int64) {
 	b := h.budget

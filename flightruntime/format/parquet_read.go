@@ -153,7 +153,7 @@ func (p *parquetReader) nextBatch(ctx context.Context) (arrow.RecordBatch, error
 				return nil, err
 			}
 		}
-		n := p.pace.rows(p.left)
+		n := p.pace.rows(p.left, p.pace.due() && p.holder.roomy())
 		batch, err := p.batch(ctx, n)
 		if err != nil {
 			return nil, err
