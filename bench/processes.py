@@ -136,8 +136,9 @@ class Server:
 class Client:
     """A process that runs bench.client, asked by a line of JSON at a time."""
 
-    def __init__(self, location="", ca=None):
-        self.process = start([sys.executable, "-m", "bench.client", location, ca or ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, location="", ca=None, environment=None):
+        self.process = start([sys.executable, "-m", "bench.client", location, ca or ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env=os.environ | (environment or {}))
         self.answer()  # that it is ready
 
     def send(self, what, **args):

@@ -72,9 +72,10 @@ def scheme(row):
 class Side:
     """One of the two servers, and its clients."""
 
-    def __init__(self, name, env, args, tls):
+    def __init__(self, name, env, args, row):
         self.name, self.env, self.args = name, env, args
-        self.ca = str(env.certificate / "tls.crt") if tls else None
+        self.ca = str(env.certificate / "tls.crt") if row.tls else None
+        self.client_environment = row.client_environment
         self.started = []
         self.server = self.another_server()
         self.pool = []
@@ -85,7 +86,7 @@ class Side:
         return server
 
     def another_client(self, location):
-        client = processes.Client(location, self.ca)
+        client = processes.Client(location, self.ca, self.client_environment)
         self.started.append(client)
         return client
 
@@ -132,7 +133,7 @@ def start(row, env):
     sides = []
     try:
         for name, args in (("ours", our_args), ("pyarrow", their_args)):
-            sides.append(Side(name, env, args(env, row, datasets), row.tls))
+            sides.append(Side(name, env, args(env, row, datasets), row))
         for side in sides:
             side.client.ask("locate", location=side.server.location, wait_for=row.ready(datasets))
     except BaseException:

@@ -56,6 +56,8 @@ class Row:
     # anew: servers and clients are started anew for each round. Where a process happens to have its memory, and whether its allocator asks the kernel for each
     # message's, moves what a stream of some GB/s reaches by a third either way, for as long as the process lives.
     anew = False
+    # client_environment: variables that clients get besides.
+    client_environment = None
 
     def datasets(self, env):
         """What is served. env has data, and scratch: a folder of the row's own."""
@@ -132,6 +134,13 @@ class Get(Row):
         if answer["rows"] != self.streams * self.expected["rows"]:
             raise ValueError(f"{self.id}: {side.name} sent {answer['rows']} rows, expected {self.streams} x {self.expected['rows']}")
         return cost.throughput(self.times * self.streams * self.expected["bytes"])
+
+
+@dataclass
+class KeptMemory(Get):
+    """DoGet by clients whose C library is told to give no memory back to the kernel, which it does by itself for ours: see wire.WithLargeMessage."""
+
+    client_environment = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
 @dataclass
@@ -395,6 +404,10 @@ def floats(env):
     return in_memory("f64", env.data.floats())
 
 
+# KEPT says of whom rows of KeptMemory are.
+KEPT = "by a client that is told to keep its memory"
+
+
 def get_rows():
     f64 = {"name": "f64", "dataset": floats, "file": lambda d: d.floats(), "anew": True}
     kinds = {
@@ -410,6 +423,8 @@ def get_rows():
         same = {"name": name, "dataset": lambda env, n=name, f=file: in_memory(n, f(env.data)), "file": file, "anew": True}
         yield Get(f"get-{name}-1", f"{title}, 1 stream", speed(1.1, 0.85), quick=True, group=group, **same)
         yield Get(f"get-{name}-4c", f"{title}, 4 streams on 4 connections", speed(1.2, 0.8), group=group, **same, streams=4, connections=4, times=1)
+    yield KeptMemory("kept-f64-1", f"float64, 1 stream, {KEPT}", speed(None, None), group=group, **f64)
+    yield KeptMemory("kept-f64-4c", f"float64, 4 streams on 4 connections, {KEPT}", speed(None, None), group=group, **f64, streams=4, connections=4, times=1)
     group = "DoGet from memory over TLS, 320 MB"
     yield Get("tls-f64-1", "float64, 1 stream", speed(1.2, 0.95), quick=True, tls=True, group=group, **f64, times=2)
     yield Get("tls-f64-4c", "float64, 4 connections", speed(1.0, 0.95), tls=True, group=group, **f64, streams=4, connections=4, times=1)
@@ -423,6 +438,8 @@ def parquet_rows():
     for compression in ("zstd", "snappy"):
         yield Get(f"parquet-{compression}", f"{compression}, decoded by each call", speed(1.0, 1.0), quick=compression == "zstd", group=group, name="trips",
                   dataset=lambda env, c=compression: parquet("trips", env.data.trips(c)), file=lambda d, c=compression: d.trips(c), times=1)
+    yield KeptMemory("kept-parquet-zstd", f"zstd, decoded by each call, {KEPT}", speed(None, None), group=group, name="trips",
+                     dataset=lambda env: parquet("trips", env.data.trips("zstd")), file=lambda d: d.trips("zstd"), times=1)
     again = {"group": group, "name": "trips", "dataset": lambda env: parquet("trips", env.data.trips("zstd")), "file": lambda d: d.trips("zstd"), "times": 1}
     title = "zstd, second read from `cache: {mode: Disk}`"
     yield SecondRead("parquet-cached", title, speed(3.0, None), quick=True, **again)
