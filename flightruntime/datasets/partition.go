@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 
@@ -27,7 +28,8 @@ type position struct {
 type unitRange struct {
 	First position `json:"f"`
 	Last  position `json:"l"`
-	// Objects is a digest of the names and versions of all objects of the range.
+	// Objects is a digest of the names and versions of all objects of the range, and of how they are divided into units: by another version of this server, it
+	// may be in another way.
 	Objects string `json:"d"`
 }
 
@@ -68,13 +70,17 @@ func partition(l *format.Layout, target int64, most int) []unitRange {
 	return ranges
 }
 
-// digest identifies objects by their names and versions.
+// digest identifies objects by their names and versions, and their units by the rows that these have.
 func digest(parts []format.Part) string {
-	h := sha256.New()
+	var all []byte
 	for _, p := range parts {
-		fmt.Fprintf(h, "%q %q\n", p.Object.Name(), p.Object.Version())
+		all = fmt.Appendf(all, "%q %q %d\n", p.Object.Name(), p.Object.Version(), len(p.Units))
+		for _, u := range p.Units {
+			all = binary.AppendVarint(all, u.Rows)
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:8])
 }
 
 // resolve finds the range in a layout; false if its objects are no longer those of when the range was made.

@@ -106,7 +106,11 @@ func TestARangeOfWhatHasChangedIsNotRead(t *testing.T) {
 	r := partition(l, 100, 1)[0]
 	changed := layout([]int64{10}, []int64{10}, []int64{10})
 	changed.Parts[1].Object = object{name: "b", version: "2"}
+	regrouped := layout([]int64{10}, []int64{10}, []int64{10})
+	regrouped.Parts[0].Units[0].Rows = 2
 	for name, other := range map[string]*format.Layout{
+		"a file has more units":   layout([]int64{5, 5}, []int64{10}, []int64{10}),
+		"units have other rows":   regrouped,
 		"a file has changed":      changed,
 		"a file is gone":          {Parts: append(append([]format.Part{}, l.Parts[:1]...), l.Parts[2:]...)},
 		"the last file is gone":   {Parts: l.Parts[:2]},
