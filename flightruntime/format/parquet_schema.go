@@ -4,28 +4,31 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/apache/arrow-go/v18/parquet/schema"
 
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
 // schemaOf is a Parquet file's Arrow schema, as pyarrow has it.
 func schemaOf(meta *metadata.FileMetaData, manifest *pqarrow.SchemaManifest) (*arrow.Schema, error) {
-	schema, err := pqarrow.FromParquet(meta.Schema, &pqarrow.ArrowReadProperties{}, meta.KeyValueMetadata())
+	read, err := pqarrow.FromParquet(meta.Schema, &pqarrow.ArrowReadProperties{}, meta.KeyValueMetadata())
 	if err != nil {
 		return nil, undecodable(err)
 	}
-	fields := withoutUnsetIDs(schema.Fields())
+	fields := withoutZonesOfINT96(eachField(read.Fields(), withoutUnsetID), meta.Schema)
 	if stored := manifest.OriginSchema; stored != nil && stored.NumFields() == len(fields) {
 		for i := range fields {
 			fields[i] = restoredField(fields[i], stored.Field(i))
 		}
 	}
-	metadata := schema.Metadata()
+	metadata := read.Metadata()
 	return arrow.NewSchema(fields, &metadata), nil
 }
 
@@ -74,28 +77,65 @@ func readDurationsAsIntegers(fields []pqarrow.SchemaField) {
 	}
 }
 
-// withoutUnsetIDs takes off the field IDs that pqarrow gives to fields whose Parquet schema has none.
-func withoutUnsetIDs(fields []arrow.Field) []arrow.Field {
+// withoutUnsetID takes off the field ID that pqarrow gives to a field whose Parquet schema has none.
+func withoutUnsetID(f arrow.Field) arrow.Field {
 	const key, unset = "PARQUET:field_id", "-1"
+	if id, ok := f.Metadata.GetValue(key); !ok || id != unset {
+		return f
+	}
+	kept := f.Metadata.ToMap()
+	delete(kept, key)
+	if f.Metadata = (arrow.Metadata{}); len(kept) > 0 { // arrow.TypeEqual tells what is empty from what is not there
+		f.Metadata = arrow.MetadataFrom(kept)
+	}
+	return f
+}
+
+// withoutZonesOfINT96 takes the zone off times that are stored as INT96: pqarrow gives them that of UTC, but the type says nothing of zones, and
+// pyarrow gives them none.
+func withoutZonesOfINT96(fields []arrow.Field, stored *schema.Schema) []arrow.Field {
+	columns := make([]*schema.Column, stored.NumColumns())
+	for i := range columns {
+		columns[i] = stored.Column(i)
+	}
+	if !slices.ContainsFunc(columns, isINT96) {
+		return fields
+	}
+	return eachField(fields, func(f arrow.Field) arrow.Field {
+		if hasFields(f.Type) {
+			return f
+		}
+		n := leaves(f.Type)
+		if t, ok := f.Type.(*arrow.TimestampType); ok && isINT96(columns[0]) {
+			f.Type = &arrow.TimestampType{Unit: t.Unit}
+		}
+		columns = columns[n:]
+		return f
+	})
+}
+
+func isINT96(c *schema.Column) bool { return c.PhysicalType() == parquet.Types.Int96 }
+
+func hasFields(t arrow.DataType) bool {
+	_, ok := t.(arrow.NestedType)
+	return ok
+}
+
+// eachField is the fields as a function makes them, which gets those inside of a type before the one of that type.
+func eachField(fields []arrow.Field, of func(arrow.Field) arrow.Field) []arrow.Field {
 	out := make([]arrow.Field, len(fields))
 	for i, f := range fields {
-		out[i] = f
-		out[i].Type = withoutUnsetIDsInside(f.Type)
-		if id, ok := f.Metadata.GetValue(key); !ok || id != unset {
-			continue
-		}
-		kept := f.Metadata.ToMap()
-		delete(kept, key)
-		out[i].Metadata = arrow.MetadataFrom(kept)
+		f.Type = eachFieldInside(f.Type, of)
+		out[i] = of(f)
 	}
 	return out
 }
 
-func withoutUnsetIDsInside(t arrow.DataType) arrow.DataType {
-	one := func(f arrow.Field) arrow.Field { return withoutUnsetIDs([]arrow.Field{f})[0] }
+func eachFieldInside(t arrow.DataType, of func(arrow.Field) arrow.Field) arrow.DataType {
+	one := func(f arrow.Field) arrow.Field { return eachField([]arrow.Field{f}, of)[0] }
 	switch t := t.(type) {
 	case *arrow.StructType:
-		return arrow.StructOf(withoutUnsetIDs(t.Fields())...)
+		return arrow.StructOf(eachField(t.Fields(), of)...)
 	case *arrow.ListType:
 		return arrow.ListOfField(one(t.ElemField()))
 	case *arrow.LargeListType:

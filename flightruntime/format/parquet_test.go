@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -79,6 +80,46 @@ bool8 extension<arrow.bool8>: true (null) false
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	leakless(t, format.Parquet, list)
+}
+
+// INT96 says nothing of zones, whatever stored them. The file is of pyarrow 26: parquet.write_table with use_deprecated_int96_timestamps.
+func TestParquetTimesStoredAsINT96HaveNoZone(t *testing.T) {
+	const want = `n timestamp[ns]: 2017-07-14T02:40:00 (null)
+i int64: 7 (null)
+z timestamp[ns]: 1970-01-01T00:00:00.000001 (null)
+m map<utf8, timestamp[ns], items_nullable>: [{"key":"k","value":"1970-01-01T00:00:00.000000001"}] (null)
+l list<element: timestamp[ns], nullable>: ["1970-01-01T00:00:00.000001",null] (null)
+s struct<x: int8 nullable, y: timestamp[ns] nullable>: {"x":2,"y":"1970-01-01T00:00:00.000003"} (null)
+`
+	if d := cmp.Diff(want, readAll(t, format.Parquet, objects("parquet", testdata(t, "int96.parquet")))); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// What is decoded from messages has the very types that the file's columns have, for arrow.TypeEqual looks at large lists and dictionaries more
+// closely than it says: nothing may be empty in one and absent in the other.
+func TestParquetTypesAreThoseOfTheirMessages(t *testing.T) {
+	element := arrow.StructOf(arrow.Field{Name: "x", Type: arrow.PrimitiveTypes.Int64, Nullable: true})
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "large", Type: arrow.LargeListOf(arrow.PrimitiveTypes.Float64), Nullable: true},
+		{Name: "structs", Type: arrow.LargeListOf(element), Nullable: true},
+		{Name: "inside", Type: arrow.StructOf(arrow.Field{Name: "l", Type: arrow.LargeListOf(element), Nullable: true}), Nullable: true},
+	}, nil)
+	for name, data := range map[string]string{"of our helpers": parquetOf(t, schema), "of pyarrow": testdata(t, "restored-types.parquet")} {
+		layout, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("parquet", data), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		sent, err := flight.DeserializeSchema(flight.SerializeSchema(layout.Schema, memory.DefaultAllocator), memory.DefaultAllocator)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, f := range layout.Schema.Fields() {
+			if got := sent.Field(i).Type; !arrow.TypeEqual(f.Type, got) {
+				t.Errorf("%s: column %s: expected %v as the message's type, got %v", name, f.Name, f.Type, got)
+			}
+		}
+	}
 }
 
 func TestParquetSaysWhatIsWrong(t *testing.T) {
