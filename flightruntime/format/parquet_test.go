@@ -82,6 +82,24 @@ bool8 extension<arrow.bool8>: true (null) false
 	leakless(t, format.Parquet, list)
 }
 
+// Metadata of a field come back where its dictionary does not, for Parquet has only those of text.
+func TestParquetKeepsMetadataOfDictionariesReadAsTheirValues(t *testing.T) {
+	d := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.PrimitiveTypes.Int64}
+	f := arrow.Field{Name: "d", Type: d, Nullable: true, Metadata: arrow.NewMetadata([]string{"unit"}, []string{"m"})}
+	schema := arrow.NewSchema([]arrow.Field{f, {Name: "s", Type: arrow.StructOf(f), Nullable: true}}, nil)
+	layout, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("parquet", parquetOf(t, schema)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := arrow.Field{Name: "d", Type: arrow.PrimitiveTypes.Int64, Nullable: true, Metadata: f.Metadata}
+	if got := layout.Schema.Field(0); !got.Equal(want) {
+		t.Errorf("expected %v, got %v", want, got)
+	}
+	if got := layout.Schema.Field(1).Type.(*arrow.StructType).Field(0); !got.Equal(want) {
+		t.Errorf("in a struct: expected %v, got %v", want, got)
+	}
+}
+
 // INT96 says nothing of zones, whatever stored them. The file is of pyarrow 26: parquet.write_table with use_deprecated_int96_timestamps.
 func TestParquetTimesStoredAsINT96HaveNoZone(t *testing.T) {
 	const want = `n timestamp[ns]: 2017-07-14T02:40:00 (null)

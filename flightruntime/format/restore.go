@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"maps"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -66,7 +67,17 @@ func narrower(t arrow.DecimalType) bool {
 
 func restoredField(f, stored arrow.Field) arrow.Field {
 	f.Type = restored(f.Type, stored.Type)
+	if stored.HasMetadata() && stored.Type.ID() == arrow.DICTIONARY && !isDictionary(f.Type) {
+		f.Metadata = merged(f.Metadata, stored.Metadata) // pqarrow keeps them but for dictionaries that are read as their values
+	}
 	return f
+}
+
+// merged are the metadata of both, the second's where they differ.
+func merged(a, b arrow.Metadata) arrow.Metadata {
+	all := a.ToMap()
+	maps.Copy(all, b.ToMap())
+	return arrow.MetadataFrom(all)
 }
 
 func restoredFields(fields, stored []arrow.Field) []arrow.Field {

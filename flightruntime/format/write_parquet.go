@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"runtime"
 	"slices"
@@ -58,6 +59,9 @@ type columnEncoder interface {
 }
 
 func newParquetEncoder(w io.Writer, schema *arrow.Schema) (encoder, error) {
+	if err := checkFixedSizeLists(schema.Fields(), false); err != nil {
+		return nil, err
+	}
 	shaped := parquetSchema(schema)
 	props := parquet.NewWriterProperties(parquet.WithCompression(compression), parquet.WithMaxRowGroupLength(maxGroupRows))
 	columns, err := pqarrow.ToParquet(shaped, props, pqarrow.DefaultWriterProps())
@@ -88,6 +92,27 @@ func newParquetEncoder(w io.Writer, schema *arrow.Schema) (encoder, error) {
 	p.order = make([]int, len(p.columns))
 	_, err = p.out.Write(magicParquet)
 	return p, err
+}
+
+// checkFixedSizeLists refuses lists of fixed size that have to be there wherever a struct is that may be null. In Parquet they have no values where
+// that is null, and readers, pyarrow's among them, then refuse the file. inStruct is true of the fields of such a struct.
+func checkFixedSizeLists(fields []arrow.Field, inStruct bool) error {
+	for _, f := range fields {
+		t := f.Type
+		if e, ok := t.(arrow.ExtensionType); ok {
+			t = e.StorageType()
+		}
+		if t.ID() == arrow.FIXED_SIZE_LIST && !f.Nullable && inStruct {
+			return fmt.Errorf("field %s cannot be read where the struct that it is in is null, unless it is nullable, too", describe(f))
+		}
+		if nested, ok := t.(arrow.NestedType); ok {
+			absent := t.ID() == arrow.STRUCT && (f.Nullable || inStruct)
+			if err := checkFixedSizeLists(nested.Fields(), absent); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // newColumnEncoder is for a field whose first leaf is that one.

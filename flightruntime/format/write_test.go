@@ -59,6 +59,9 @@ func dictionaryOf(index, value arrow.DataType) arrow.DataType {
 	return &arrow.DictionaryType{IndexType: index, ValueType: value}
 }
 
+// pair is a list of fixed size.
+var pair = arrow.FixedSizeListOf(2, arrow.PrimitiveTypes.Int32)
+
 // types are one of each kind with two values, and whether Parquet holds it so that it comes back.
 var types = []struct {
 	t       arrow.DataType
@@ -114,6 +117,12 @@ var types = []struct {
 	{arrow.StructOf(nullable("a", arrow.PrimitiveTypes.Int64), nullable("b", arrow.BinaryTypes.String)), `[{"a":1,"b":"x"},null]`, ""},
 	{arrow.StructOf(nullable("a", arrow.FixedWidthTypes.Time32s)), `[{"a":"10:00:01"},null]`, "would be read as struct<a: time32[ms]> from Parquet"},
 	{arrow.StructOf(), `[{},null]`, "cannot be written as Parquet"},
+	{arrow.StructOf(nullable("a", pair)), `[{"a":[1,2]},null]`, ""},
+	{arrow.StructOf(arrow.Field{Name: "a", Type: pair}), `[{"a":[1,2]},null]`, `field "a": fixed_size_list<item: int32, nullable>[2] cannot be read where the struct`},
+	{arrow.StructOf(nullable("s", arrow.StructOf(arrow.Field{Name: "a", Type: pair}))), `[{"s":null},null]`, "cannot be read where the struct"},
+	{arrow.ListOf(arrow.StructOf(arrow.Field{Name: "a", Type: pair})), `[[null],null]`, "cannot be read where the struct"},
+	{arrow.ListOfNonNullable(arrow.StructOf(arrow.Field{Name: "a", Type: pair})), `[[{"a":[1,2]}],null,[]]`, ""},
+	{arrow.StructOf(nullable("l", arrow.ListOfNonNullable(pair))), `[{"l":[[1,2]]},{"l":null},null]`, ""},
 	{arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64), `[[{"key":"a","value":1}],null]`, ""},
 	{arrow.ListOf(arrow.ListOf(arrow.BinaryTypes.String)), `[[["a"],null],null]`, ""},
 	{arrow.ListOf(arrow.StructOf(nullable("x", arrow.ListOf(arrow.PrimitiveTypes.Int8)))), `[[{"x":[1]},null],null]`, ""},
