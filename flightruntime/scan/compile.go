@@ -3,6 +3,7 @@ package scan
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -69,6 +70,8 @@ type operand struct {
 	node any
 	// path is where the operand stands, if it is a column or within one.
 	path *path
+	// written is the text of a literal with a point, which may have more digits than a double; empty if it is none.
+	written string
 	// literal says that no column is involved.
 	literal bool
 	// slot is that of the only column involved, -1 if there are several or none. strict says that where that is null, so is the operand.
@@ -192,6 +195,7 @@ func (c *compiler) literal(e ast.Expr) (operand, error) {
 		o.kind, o.node = kindUint, &constant[uint64]{value: uint64(l)}
 	case types.Double:
 		o.kind, o.node = kindDouble, &constant[float64]{value: float64(l)}
+		o.written = c.written(e, float64(l))
 	case types.String:
 		o.kind, o.node = kindString, &constant[string]{value: string(l)}
 	case types.Bytes:
@@ -200,6 +204,25 @@ func (c *compiler) literal(e ast.Expr) (operand, error) {
 		return o, c.errorf(e, "this literal is not supported in a filter")
 	}
 	return o, nil
+}
+
+// written is the text of a literal with a point; empty if it has an exponent, which may stand for more digits than memory holds.
+func (c *compiler) written(e ast.Expr, value float64) string {
+	r, ok := c.info.GetOffsetRange(e.ID()) // of its sign alone, if it has one
+	filter := []rune(c.filter)
+	if !ok || r.Start < 0 || int(r.Start) > len(filter) {
+		return ""
+	}
+	digits, negative := strings.CutPrefix(string(filter[r.Start:]), "-")
+	digits = strings.TrimSpace(digits)
+	text := digits[:len(digits)-len(strings.TrimLeft(digits, "0123456789."))]
+	if negative {
+		text = "-" + text
+	}
+	if v, err := strconv.ParseFloat(text, 64); err != nil || v != value {
+		return ""
+	}
+	return text
 }
 
 // two compiles two operands.

@@ -91,6 +91,33 @@ func TestFilterOfListsWithoutElements(t *testing.T) {
 	}
 }
 
+// A literal with more digits than a double has is the decimal that it says.
+func TestFilterOfDecimalsOfManyDigits(t *testing.T) {
+	for _, typ := range []arrow.DataType{&arrow.Decimal128Type{Precision: 38, Scale: 9}, &arrow.Decimal256Type{Precision: 70, Scale: 9}} {
+		batch := oneColumn(arrayOf(t, typ, `["-99999999999999999999.900000000", "99999999999999999999.900000001", "0.123456789", null]`))
+		for _, c := range []struct{ filter, want string }{
+			{"x == -99999999999999999999.9", "TFFN"},
+			{"x == - 99999999999999999999.9", "TFFN"},
+			{"x <= -99999999999999999999.9", "TFFN"},
+			{"x > -99999999999999999999.9", "FTTN"},
+			{"-99999999999999999999.9 < x", "FTTN"},
+			{"x == 99999999999999999999.900000001", "FTFN"},
+			{"x != 99999999999999999999.900000001", "TFTN"},
+			{"x < 99999999999999999999.9000000011", "TTTN"},
+			{"x > 99999999999999999999.9000000009", "FTFN"},
+			{"x in [0.5, 99999999999999999999.900000001]", "FTFN"},
+			{"99999999999999999999.900000001 in [x]", "FTFN"},
+			{"x == 123456789e-9", "FFTN"},
+			{"x > 1e-400 && x < 1e300", "FTTN"},
+			{"'ä🙂' != '' && x == 99999999999999999999.900000001", "FTFN"}, // places are those of characters
+		} {
+			if got := verdicts(t, c.filter, batch); got != c.want {
+				t.Errorf("%s: %s: expected %s, got %s", typ, c.filter, c.want, got)
+			}
+		}
+	}
+}
+
 func TestFilter(t *testing.T) {
 	batch := rides(t)
 	defer batch.Release()

@@ -30,13 +30,20 @@ func numberOf(o operand, forDecimal bool) number {
 		}
 		exact := new(big.Rat)
 		if forDecimal {
-			exact.SetString(strconv.FormatFloat(n.value, 'g', -1, 64))
+			setDecimal(exact, n.value, o.written)
 		} else {
 			exact.SetFloat64(n.value)
 		}
 		return number{exact: exact, null: n.null}
 	default:
 		return number{null: true}
+	}
+}
+
+// setDecimal sets r to a number as it is written, or else to the shortest fraction that stands for the double.
+func setDecimal(r *big.Rat, double float64, written string) {
+	if _, ok := r.SetString(written); !ok {
+		r.SetString(strconv.FormatFloat(double, 'g', -1, 64))
 	}
 }
 
