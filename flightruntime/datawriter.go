@@ -3,6 +3,7 @@ package flightruntime
 import (
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -117,6 +118,15 @@ func (c *countedMessages) SendMsg(m any) error {
 	c.bytes += encoded.Len()
 	encoded.Free()
 	return nil
+}
+
+// Pieces yields what Write sends a batch as, each in one message: the batch itself, or, of a large one, slices, which are valid until the next. Write
+// gives a chunk's metadata to the first of them only; whoever writes them one by one can give each its own. It yields nothing before Begin.
+func (w *DataWriter) Pieces(batch arrow.RecordBatch) iter.Seq[arrow.RecordBatch] {
+	if w.wire == nil {
+		return func(func(arrow.RecordBatch) bool) {}
+	}
+	return w.wire.Pieces(batch)
 }
 
 // WriteBatch sends a batch without metadata.

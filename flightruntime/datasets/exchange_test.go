@@ -4,16 +4,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
 	"github.com/flight-operator/flight-operator/flightruntime/scan"
+	"github.com/flight-operator/flight-operator/flightruntime/wire"
 )
 
 func queryOf(dataset string) scan.Query { return scan.Query{Dataset: dataset} }
@@ -191,6 +195,48 @@ func TestASubscriberThatDoesNotAcknowledgeGetsNoMoreThanTheWindow(t *testing.T) 
 	if _, _, err := sub.next(); !errors.Is(err, flightruntime.ErrInvalid) || !strings.Contains(err.Error(), "acknowledged") {
 		t.Errorf("an acknowledgement of what was never sent ended with %v", err)
 	}
+}
+
+// A batch that is too large for one message comes in several, each of which is numbered and counts in the window.
+func TestEachMessageOfALargeBatchIsNumbered(t *testing.T) {
+	dir := t.TempDir()
+	const rows = 3 * wire.TargetMessageBytes / 8
+	batch := numbers(make([]int64, rows)...)
+	f, err := os.Create(filepath.Join(dir, "a.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := ipc.NewFileWriter(f, ipc.WithSchema(batch.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(batch), w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	numbered := func(t *testing.T, s *served) {
+		sub := s.subscriber(t, flightruntime.DescriptorForPath("large"))
+		got := int64(0)
+		for i := int64(1); got < rows; i++ {
+			c, err := sub.r.Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf(`{"sequence":%d}`, i); string(c.AppMetadata) != want {
+				t.Fatalf("message %d: expected the metadata %s, got %q", i, want, c.AppMetadata)
+			}
+			got += c.Batch.NumRows()
+		}
+	}
+	t.Run("None", func(t *testing.T) {
+		s := serve(t)
+		s.load(t, "one", files("large", "ArrowFile", dir, "*.arrow"))
+		numbered(t, s)
+	})
+	cacheModes(t, func(t *testing.T, mode v1alpha1.CacheMode) {
+		s := serve(t)
+		s.loadCached(t, mode, 1<<30, t.TempDir(), files("large", "ArrowFile", dir, "*.arrow"))
+		numbered(t, s)
+	})
 }
 
 func TestWrongExchanges(t *testing.T) {

@@ -139,13 +139,8 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 		if err != nil {
 			return err
 		}
-		metadata, err := s.next(notice{})
-		if err != nil {
-			return err
-		}
 		asked.record.moved(chunk)
-		chunk.AppMetadata = metadata
-		if err := s.w.Write(chunk); err != nil {
+		if err := s.write(chunk); err != nil {
 			return err
 		}
 	}
@@ -153,6 +148,20 @@ func (s *subscription) send(asked request, before, snapshot *catalog.Snapshot) e
 		return nil // what came is hidden from the subscriber, and so is that it came
 	}
 	return s.tell(notice{CaughtUp: true})
+}
+
+// write sends a chunk, each of whose messages is numbered, and counts in the window.
+func (s *subscription) write(chunk flightruntime.Chunk) error {
+	for piece := range s.w.Pieces(chunk.Batch) {
+		metadata, err := s.next(notice{})
+		if err != nil {
+			return err
+		}
+		if err := s.w.Write(flightruntime.Chunk{Batch: piece, AppMetadata: metadata, Owner: chunk.Owner}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tell sends a notice alone.

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -252,40 +253,58 @@ func (w *Writer) forget() {
 	w.owner = nil
 }
 
-func (w *Writer) write(batch arrow.RecordBatch) error {
+func (w *Writer) write(batch arrow.RecordBatch) error { return w.eachPiece(batch, &w.early, w.writeWhole) }
+
+// Pieces yields what Write sends a batch as after Begin, each in one message: the batch itself, or slices of it, which are valid until the next. Each
+// of them that is written by itself, before the next is asked for, can have app_metadata of its own.
+func (w *Writer) Pieces(batch arrow.RecordBatch) iter.Seq[arrow.RecordBatch] {
+	return func(yield func(arrow.RecordBatch) bool) {
+		early := w.early // what is written changes the writer's own
+		_ = w.eachPiece(batch, &early, func(piece arrow.RecordBatch) error {
+			if !yield(piece) {
+				return errEnoughPieces
+			}
+			return nil
+		})
+	}
+}
+
+var errEnoughPieces = errors.New("no more pieces are wanted")
+
+// eachPiece calls f with what is sent in one message each.
+func (w *Writer) eachPiece(batch arrow.RecordBatch, early *bool, f func(arrow.RecordBatch) error) error {
 	rows, size := batch.NumRows(), BatchBytes(batch)
 	switch {
 	case size <= w.target || rows <= 1:
-		return w.writeWhole(batch)
-	case !w.early:
-		return w.divide(batch, rowsPerMessage(rows, size, w.target))
+		return f(batch)
+	case !*early:
+		return w.divide(batch, rowsPerMessage(rows, size, w.target), early, f)
 	case size <= w.large:
-		w.early = w.target == w.large
-		return w.writeWhole(batch)
+		*early = w.target == w.large
+		return f(batch)
 	default:
-		return w.divide(batch, RowsFor(rows, size, w.large))
+		return w.divide(batch, RowsFor(rows, size, w.large), early, f)
 	}
 }
 
-// divide sends a batch in pieces, all but the last of so many rows. Once the large message has been sent, what is left is divided anew.
-func (w *Writer) divide(batch arrow.RecordBatch, step int64) error {
-	rows, early := batch.NumRows(), w.early
-	for from := int64(0); from < rows; from += step {
-		if early && !w.early {
-			return w.writeSlice(batch, from, rows)
+// divide is eachPiece of pieces of a batch, all but the last of so many rows. Some of these are several messages again, where they are larger than the
+// batch's rows are on average. Once the large message has been sent, what is left is divided anew.
+func (w *Writer) divide(batch arrow.RecordBatch, step int64, early *bool, f func(arrow.RecordBatch) error) error {
+	rows, was := batch.NumRows(), *early
+	for from := int64(0); from < rows; {
+		to := min(from+step, rows)
+		if was && !*early {
+			to = rows
 		}
-		if err := w.writeSlice(batch, from, min(from+step, rows)); err != nil {
+		slice := batch.NewSlice(from, to)
+		err := w.eachPiece(slice, early, f)
+		slice.Release()
+		if err != nil {
 			return err
 		}
+		from = to
 	}
 	return nil
-}
-
-// writeSlice sends some rows of a batch, in several messages again where these are larger than the batch's rows are on average.
-func (w *Writer) writeSlice(batch arrow.RecordBatch, from, to int64) error {
-	slice := batch.NewSlice(from, to)
-	defer slice.Release()
-	return w.write(slice)
 }
 
 func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
