@@ -12,7 +12,7 @@ import (
 )
 
 // Types that Arrow has and Parquet has not stand in the schema that Arrow's writers store beside Parquet's own. Those that arrow-go does not
-// restore are restored here, as pyarrow restores them: zones of timestamps, decimals of 32 and 64 bits, and views.
+// restore are restored here, as pyarrow restores them: zones of timestamps, decimals of 32 and 64 bits, views, and that the keys of maps are sorted.
 
 // restored is a type read from Parquet as it was when it was written, given its type in the stored schema. What does not fit together
 // stays as it is.
@@ -50,7 +50,7 @@ func restored(t, stored arrow.DataType) arrow.DataType {
 	case *arrow.MapType:
 		if was, ok := stored.(*arrow.MapType); ok {
 			m := arrow.MapOfFields(restoredField(t.KeyField(), was.KeyField()), restoredField(t.ItemField(), was.ItemField()))
-			m.KeysSorted = t.KeysSorted
+			m.KeysSorted = was.KeysSorted
 			return m
 		}
 	case arrow.ListLikeType:

@@ -62,6 +62,14 @@ func dictionaryOf(index, value arrow.DataType) arrow.DataType {
 // pair is a list of fixed size.
 var pair = arrow.FixedSizeListOf(2, arrow.PrimitiveTypes.Int32)
 
+// sortedMap has sorted keys, and so have the maps that are its values.
+var sortedMap = func() *arrow.MapType {
+	inner := arrow.MapOf(arrow.PrimitiveTypes.Int8, arrow.PrimitiveTypes.Int64)
+	outer := arrow.MapOf(arrow.BinaryTypes.String, inner)
+	inner.KeysSorted, outer.KeysSorted = true, true
+	return outer
+}()
+
 // types are one of each kind with two values, and whether Parquet holds it so that it comes back.
 var types = []struct {
 	t       arrow.DataType
@@ -124,6 +132,7 @@ var types = []struct {
 	{arrow.ListOfNonNullable(arrow.StructOf(arrow.Field{Name: "a", Type: pair})), `[[{"a":[1,2]}],null,[]]`, ""},
 	{arrow.StructOf(nullable("l", arrow.ListOfNonNullable(pair))), `[{"l":[[1,2]]},{"l":null},null]`, ""},
 	{arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64), `[[{"key":"a","value":1}],null]`, ""},
+	{sortedMap, `[[{"key":"a","value":[{"key":1,"value":2}]}],null]`, ""},
 	{arrow.ListOf(arrow.ListOf(arrow.BinaryTypes.String)), `[[["a"],null],null]`, ""},
 	{arrow.ListOf(arrow.StructOf(nullable("x", arrow.ListOf(arrow.PrimitiveTypes.Int8)))), `[[{"x":[1]},null],null]`, ""},
 	{dictionaryOf(arrow.PrimitiveTypes.Int8, arrow.BinaryTypes.String), `["a",null]`, ""},

@@ -165,7 +165,8 @@ func listViewRange[T int32 | int64](offsets, sizes []T) (first, last int64) {
 	return first, last
 }
 
-// rebaseList gives a list's rows offsets from 0 on, and tells what range of the child's rows they refer to.
+// rebaseList gives a list's rows offsets from 0 on, and tells what range of the child's rows they refer to. Of lists without values it is none, wherever
+// their offsets point: pyarrow sends those of no rows as they are, and the child without the rows before.
 func rebaseList[T int32 | int64](offsets []T) (rebased []T, first, last int64) {
 	if len(offsets) == 0 { // of no rows, the offsets may be left out
 		return []T{0}, 0, 0
@@ -174,7 +175,10 @@ func rebaseList[T int32 | int64](offsets []T) (rebased []T, first, last int64) {
 	for i, o := range offsets {
 		rebased[i] = o - offsets[0]
 	}
-	return rebased, int64(offsets[0]), int64(offsets[len(offsets)-1])
+	if first, last = int64(offsets[0]), int64(offsets[len(offsets)-1]); first == last {
+		return rebased, 0, 0
+	}
+	return rebased, first, last
 }
 
 // rowsOfChildren are the children of a struct or a sparse union, whose rows are those of their parent.

@@ -2,8 +2,10 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +73,59 @@ func TestMetadataGoWithTheFirstRowsOfABatch(t *testing.T) {
 	chunks, err := all(NewReader(&received{messages: sent.messages}, ReaderOptions{}))
 	if got := metadataOf(chunks); err != nil || got != "first [rows] [-] [-] alone [-] [no rows]" {
 		t.Errorf("arrived %s, %v", got, err)
+	}
+}
+
+// Whoever writes the pieces of a batch one by one sends what Write sends, and can give each its metadata.
+func TestPiecesOfABatchAreItsMessages(t *testing.T) {
+	schema := column(arrow.BinaryTypes.String)
+	batch := fromJSON(t, schema, "["+strings.Repeat(`{"c":"red"},`, 5000)+`{"c":"`+strings.Repeat("x", 6<<10)+`"}]`) // rows are not alike
+	for _, b := range []arrow.RecordBatch{batch, batch.NewSlice(0, 1), batch.NewSlice(0, 0)} {
+		var whole, single encoded
+		w, err := NewWriter(&whole, schema, 8<<10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if w, err = NewWriter(&single, schema, 8<<10); err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		n := 1
+		for piece := range w.Pieces(b) {
+			if err := w.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+			if n++; len(single.messages) != n {
+				t.Fatalf("piece %d of %d rows is %d messages", n-1, b.NumRows(), len(single.messages)-n+2)
+			}
+		}
+		if !slices.EqualFunc(whole.messages, single.messages, bytes.Equal) {
+			t.Errorf("%d rows: %d messages of the batch, %d of its pieces, or others", b.NumRows(), len(whole.messages), len(single.messages))
+		}
+		for range w.Pieces(b) {
+			break // whoever has enough gets no more
+		}
+	}
+}
+
+// pyarrow sends a map of no rows that is a slice with the offset that it began at, and without the rows before.
+func TestListsOfNoRowsMayPointAnywhere(t *testing.T) {
+	for _, list := range []arrow.DataType{
+		arrow.MapOf(arrow.BinaryTypes.String, arrow.BinaryTypes.StringView), arrow.ListOf(arrow.BinaryTypes.StringView), arrow.LargeListOf(arrow.BinaryTypes.StringView),
+	} {
+		offset := memory.NewBufferBytes(binary.LittleEndian.AppendUint64(nil, 21)) // the upper half is padding where it has 32 bits
+		elements := array.MakeArrayOfNull(memory.DefaultAllocator, list.(arrow.ListLikeType).Elem(), 0)
+		none := array.MakeFromData(array.NewData(list, 0, []*memory.Buffer{nil, offset}, []arrow.ArrayData{elements.Data()}, 0, 0))
+		schema := column(list)
+		sent := written(t, schema, nil, writeAll(array.NewRecordBatch(schema, []arrow.Array{none}, 0)))
+		chunks, err := all(NewReader(&received{messages: sent}, ReaderOptions{}))
+		if got := rows(chunks); err != nil || len(got) != 1 || got[0].NumRows() != 0 {
+			t.Errorf("%s: arrived %v, %v", list, got, err)
+		}
 	}
 }
 
