@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -97,6 +98,32 @@ func TestParquetKeepsMetadataOfDictionariesReadAsTheirValues(t *testing.T) {
 	}
 	if got := layout.Schema.Field(1).Type.(*arrow.StructType).Field(0); !got.Equal(want) {
 		t.Errorf("in a struct: expected %v, got %v", want, got)
+	}
+}
+
+// Lists without any value have a dictionary all the same.
+func TestParquetListsOfDictionariesWithoutValues(t *testing.T) {
+	d := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "l", Type: arrow.ListOf(d), Nullable: true},
+		{Name: "m", Type: arrow.MapOf(arrow.BinaryTypes.String, d), Nullable: true},
+	}, nil)
+	batch, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(
+		`[{"l":["a"],"m":[{"key":"k","value":"a"}]},{"l":[],"m":[]},{"l":null,"m":null}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := read(t.Context(), lookup(t, format.Parquet), objects("parquet", written(t, format.Parquet, schema, batch.NewSlice(1, 3))), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Release()
+	var sent bytes.Buffer
+	w := ipc.NewWriter(&sent, ipc.WithSchema(table.Schema()))
+	for r := array.NewTableReader(table, 0); r.Next(); {
+		if err := w.Write(r.RecordBatch()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -49,6 +49,12 @@ func retype(mem memory.Allocator, data arrow.ArrayData, t arrow.DataType) (arrow
 	if !sameLayout(data.DataType(), t) {
 		return nil, fmt.Errorf("expected %s, got %s", typeName(t), typeName(data.DataType()))
 	}
+	if isDictionary(t) && data.Len() == 0 && dictionaryOf(data) == nil {
+		none := array.MakeArrayOfNull(memory.DefaultAllocator, t, 0) // pqarrow leaves the dictionary out where lists have no values
+		defer none.Release()
+		none.Data().Retain()
+		return none.Data(), nil
+	}
 	children := make([]arrow.ArrayData, len(data.Children()))
 	defer func() {
 		for _, c := range children {
@@ -76,13 +82,20 @@ func retype(mem memory.Allocator, data arrow.ArrayData, t arrow.DataType) (arrow
 func renamed(data arrow.ArrayData, t arrow.DataType, children []arrow.ArrayData) (arrow.ArrayData, error) {
 	out := array.NewData(t, data.Len(), data.Buffers(), children, data.NullN(), data.Offset())
 	if isDictionary(data.DataType()) {
-		dictionary, ok := data.Dictionary().(*array.Data)
-		if !ok {
+		dictionary := dictionaryOf(data)
+		if dictionary == nil {
+			out.Release()
 			return nil, errDamaged
 		}
 		out.SetDictionary(dictionary)
 	}
 	return out, nil
+}
+
+// dictionaryOf is the dictionary of an array that should have one; nil if it has none.
+func dictionaryOf(data arrow.ArrayData) *array.Data {
+	dictionary, _ := data.Dictionary().(*array.Data)
+	return dictionary
 }
 
 // sameLayout is true if bytes laid out for one type, children apart, are laid out for the other too.
