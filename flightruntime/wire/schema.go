@@ -19,7 +19,7 @@ type EncodedSchema struct {
 	message  []byte // FlightData with that alone
 
 	compacts     bool // whether a column is of a type that needsCompact
-	floats       bool // whether there are dictionaries that floatingDictionaries looks after
+	alike        bool // whether there are dictionaries that alikeDictionaries looks after
 	dictionaries bool
 	onlyInV5     bool // whether a column differsInV4
 	arrays       int  // that a batch consists of: columns, and what is within them
@@ -42,7 +42,7 @@ func EncodeSchema(schema *arrow.Schema) (*EncodedSchema, error) {
 	}
 	e := &EncodedSchema{
 		schema: schema, metadata: slices.Clone(meta.Bytes()),
-		compacts: some(needsCompact), floats: some(within(isFloatingDictionary)), dictionaries: some(within(isDictionary)), onlyInV5: some(within(differsInV4)),
+		compacts: some(needsCompact), alike: some(within(isAlikeDictionary)), dictionaries: some(within(isDictionary)), onlyInV5: some(within(differsInV4)),
 	}
 	for _, f := range schema.Fields() {
 		e.arrays += arraysOf(f.Type)

@@ -60,14 +60,14 @@ type Writer struct {
 	descriptor *flight.FlightDescriptor
 	options    []ipc.Option
 
-	encoded  *EncodedSchema        // nil: Begin encodes the schema
-	schema   *arrow.Schema         // nil before Begin
-	ipc      *ipc.Writer           // nil before a batch
-	target   int64                 // bytes of a message
-	large    int64                 // bytes of a large one
-	early    bool                  // whether a large one is to come; of messages that are as large in any case, it always is
-	compacts bool                  // whether a column is of a type that needsCompact
-	floats   *floatingDictionaries // nil if there are none
+	encoded  *EncodedSchema     // nil: Begin encodes the schema
+	schema   *arrow.Schema      // nil before Begin
+	ipc      *ipc.Writer        // nil before a batch
+	target   int64              // bytes of a message
+	large    int64              // bytes of a large one
+	early    bool               // whether a large one is to come; of messages that are as large in any case, it always is
+	compacts bool               // whether a column is of a type that needsCompact
+	alike    *alikeDictionaries // nil if there are none
 	// Of schemas with dictionaries: the ipc.Writer remembers those that it has sent.
 	dictionaries bool
 	remembers    bool  // whether it has any to remember
@@ -145,8 +145,8 @@ func (w *Writer) Begin(schema *arrow.Schema) error {
 	w.schema, w.compacts, w.dictionaries = schema, encoded.compacts, encoded.dictionaries
 	w.target, w.large = messageSizes(encoded.arrays, w.out.limit)
 	w.early = w.early || w.target == w.large
-	if encoded.floats {
-		w.floats = &floatingDictionaries{}
+	if encoded.alike {
+		w.alike = &alikeDictionaries{}
 	}
 	return nil
 }
@@ -247,13 +247,15 @@ func (w *Writer) forget() {
 	if w.remembers {
 		w.restart()
 	}
-	if w.floats != nil {
-		w.floats.release()
+	if w.alike != nil {
+		w.alike.release()
 	}
 	w.owner = nil
 }
 
-func (w *Writer) write(batch arrow.RecordBatch) error { return w.eachPiece(batch, &w.early, w.writeWhole) }
+func (w *Writer) write(batch arrow.RecordBatch) error {
+	return w.eachPiece(batch, &w.early, w.writeWhole)
+}
 
 // Pieces yields what Write sends a batch as after Begin, each in one message: the batch itself, or slices of it, which are valid until the next. Each
 // of them that is written by itself, before the next is asked for, can have app_metadata of its own.
@@ -312,7 +314,7 @@ func (w *Writer) writeWhole(batch arrow.RecordBatch) error {
 		batch = compactBatch(batch)
 		defer batch.Release()
 	}
-	if w.floats != nil && w.floats.changed(batch) {
+	if w.alike != nil && w.alike.changed(batch) {
 		w.restart()
 	}
 	w.remembers = w.dictionaries

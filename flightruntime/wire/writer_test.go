@@ -207,7 +207,11 @@ func TestDictionariesAreSentWhenTheyChange(t *testing.T) {
 	}
 }
 
-// arrow-go takes numbers within 1e-5 of each other for the same dictionary.
+func dictionaryOf(values arrow.DataType) arrow.DataType {
+	return &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: values}
+}
+
+// arrow-go takes numbers within 1e-5 of each other for the same dictionary, and text that differs by zero bytes at the end.
 func TestDictionariesThatDifferByLittleAreSent(t *testing.T) {
 	floats := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.PrimitiveTypes.Float64}
 	inStruct := arrow.StructOf(arrow.Field{Name: "l", Type: arrow.ListOf(floats), Nullable: true})
@@ -219,6 +223,9 @@ func TestDictionariesThatDifferByLittleAreSent(t *testing.T) {
 	}{
 		{"alone", floats, []string{`[{"c":1}]`, `[{"c":1.000001}]`, `[{"c":1.000001}]`, `[{"c":1}]`}, "sdrdrrdr"},
 		{"nested", inStruct, []string{`[{"c":{"l":[1,2]}}]`, `[{"c":{"l":[1,2.0000001]}}]`}, "sdrdr"},
+		{"zeros", floats, []string{`[{"c":0}]`, `[{"c":-0.0}]`, `[{"c":-0.0}]`}, "sdrdrr"},
+		{"text", dictionaryOf(arrow.BinaryTypes.String), []string{`[{"c":"\u0000"}]`, `[{"c":""}]`, `[{"c":""}]`, `[{"c":"a"}]`, `[{"c":"a\u0000"}]`}, "sdrdrrdrdr"},
+		{"text grown", dictionaryOf(arrow.BinaryTypes.String), []string{`[{"c":"a\u0000"}]`, `[{"c":"a"},{"c":"b"}]`}, "sdrdr"},
 		{"grown", floats, []string{`[{"c":1}]`, `[{"c":1.000001},{"c":7}]`}, "sdrdr"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
