@@ -53,7 +53,7 @@ func readParquetFooter(o source.Object, r io.ReaderAt) (*footer, error) {
 	if found.schema, err = schemaOf(meta, manifest); err != nil {
 		return nil, err
 	}
-	readDurationsAsIntegers(found.fields)
+	readAsStored(found.fields, meta.Schema)
 	if err := found.divide(o); err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func readPqarrow(f *file.Reader, arrays *ipcguard.Quota) (*pqarrow.FileReader, e
 	if err != nil {
 		return nil, undecodable(err)
 	}
-	readDurationsAsIntegers(reader.Manifest.Fields)
+	readAsStored(reader.Manifest.Fields, f.MetaData().Schema)
 	return reader, nil
 }
 

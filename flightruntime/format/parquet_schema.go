@@ -4,10 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -22,7 +22,7 @@ func schemaOf(meta *metadata.FileMetaData, manifest *pqarrow.SchemaManifest) (*a
 	if err != nil {
 		return nil, undecodable(err)
 	}
-	fields := withoutZonesOfINT96(eachField(read.Fields(), withoutUnsetID), meta.Schema)
+	fields := eachLeaf(eachField(read.Fields(), withoutUnsetID), meta.Schema, leafOf)
 	if stored := manifest.OriginSchema; stored != nil && stored.NumFields() == len(fields) {
 		for i := range fields {
 			fields[i] = restoredField(fields[i], stored.Field(i))
@@ -63,18 +63,52 @@ func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
 	return nil
 }
 
-// readDurationsAsIntegers makes pqarrow read columns that it knows to be durations, but cannot decode, as the integers they are stored as.
-// Function retype makes them durations again.
-func readDurationsAsIntegers(fields []pqarrow.SchemaField) {
+// readAsStored makes pqarrow read as what they are stored as those columns that it cannot decode to the types that it has for them: durations, which are
+// integers, and JSON, which is text. Function retype makes of them what they are.
+func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) {
 	for i := range fields {
 		f := &fields[i]
-		readDurationsAsIntegers(f.Children)
-		if f.Field != nil && f.Field.Type.ID() == arrow.DURATION {
-			field := *f.Field
+		readAsStored(f.Children, stored)
+		if f.Field == nil {
+			continue
+		}
+		field := *f.Field
+		switch {
+		case field.Type.ID() == arrow.DURATION:
 			field.Type = arrow.PrimitiveTypes.Int64
-			f.Field = &field
+		case f.IsLeaf() && isJSON(stored.Column(f.ColIndex)):
+			field.Type = textOfJSON(field.Type)
+		default:
+			continue
+		}
+		f.Field = &field
+	}
+}
+
+// textOfJSON is the text that JSON is read as, given the type that pqarrow has for it.
+func textOfJSON(t arrow.DataType) arrow.DataType {
+	if e, ok := t.(arrow.ExtensionType); ok && e.StorageType().ID() == arrow.LARGE_STRING {
+		return arrow.BinaryTypes.LargeString
+	}
+	return arrow.BinaryTypes.String
+}
+
+// leafOf is a leaf as pyarrow has it, where pqarrow departs from that: INT96 says nothing of zones, and JSON is an extension of text.
+func leafOf(f arrow.Field, c *schema.Column) arrow.Field {
+	if t, ok := f.Type.(*arrow.TimestampType); ok && c.PhysicalType() == parquet.Types.Int96 {
+		f.Type = &arrow.TimestampType{Unit: t.Unit}
+	}
+	if isJSON(c) {
+		if t, err := extensions.NewJSONType(textOfJSON(f.Type)); err == nil {
+			f.Type = t
 		}
 	}
+	return f
+}
+
+func isJSON(c *schema.Column) bool {
+	_, ok := c.LogicalType().(schema.JSONLogicalType)
+	return ok
 }
 
 // withoutUnsetID takes off the field ID that pqarrow gives to a field whose Parquet schema has none.
@@ -91,30 +125,18 @@ func withoutUnsetID(f arrow.Field) arrow.Field {
 	return f
 }
 
-// withoutZonesOfINT96 takes the zone off times that are stored as INT96: pqarrow gives them that of UTC, but the type says nothing of zones, and
-// pyarrow gives them none.
-func withoutZonesOfINT96(fields []arrow.Field, stored *schema.Schema) []arrow.Field {
-	columns := make([]*schema.Column, stored.NumColumns())
-	for i := range columns {
-		columns[i] = stored.Column(i)
-	}
-	if !slices.ContainsFunc(columns, isINT96) {
-		return fields
-	}
+// eachLeaf is the fields with their leaves as a function makes them, which gets each with Parquet's column.
+func eachLeaf(fields []arrow.Field, stored *schema.Schema, of func(arrow.Field, *schema.Column) arrow.Field) []arrow.Field {
+	next := 0
 	return eachField(fields, func(f arrow.Field) arrow.Field {
 		if hasFields(f.Type) {
 			return f
 		}
-		n := leaves(f.Type)
-		if t, ok := f.Type.(*arrow.TimestampType); ok && isINT96(columns[0]) {
-			f.Type = &arrow.TimestampType{Unit: t.Unit}
-		}
-		columns = columns[n:]
-		return f
+		c := stored.Column(next)
+		next += leaves(f.Type)
+		return of(f, c)
 	})
 }
-
-func isINT96(c *schema.Column) bool { return c.PhysicalType() == parquet.Types.Int96 }
 
 func hasFields(t arrow.DataType) bool {
 	_, ok := t.(arrow.NestedType)

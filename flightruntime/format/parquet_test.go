@@ -127,6 +127,27 @@ func TestParquetListsOfDictionariesWithoutValues(t *testing.T) {
 	}
 }
 
+// JSON is an extension of text, also where no schema was stored that says so. The files are of pyarrow 26: parquet.write_table, store_schema=False.
+func TestParquetJSON(t *testing.T) {
+	const shown = `n int64: 1 2
+j extension<arrow.json[storage_type=utf8]>: {"a": 1} null
+large extension<arrow.json[storage_type=LARGE]>: [1] null
+view extension<arrow.json[storage_type=VIEW]>: [2] null
+l list<element: extension<arrow.json[storage_type=utf8]>, nullable>: [{"a":1},[]] [3]
+s struct<x: extension<arrow.json[storage_type=utf8]> nullable>: {"x":1} {"x":null}
+`
+	for name, want := range map[string]string{
+		"json.parquet":        strings.NewReplacer("LARGE", "utf8", "VIEW", "utf8").Replace(shown),
+		"json-stored.parquet": strings.NewReplacer("LARGE", "large_utf8", "VIEW", "string_view").Replace(shown),
+	} {
+		list := objects("parquet", testdata(t, name))
+		if d := cmp.Diff(want, readAll(t, format.Parquet, list)); d != "" {
+			t.Errorf("%s: (-want +got):\n%s", name, d)
+		}
+		leakless(t, format.Parquet, list)
+	}
+}
+
 // INT96 says nothing of zones, whatever stored them. The file is of pyarrow 26: parquet.write_table with use_deprecated_int96_timestamps.
 func TestParquetTimesStoredAsINT96HaveNoZone(t *testing.T) {
 	const want = `n timestamp[ns]: 2017-07-14T02:40:00 (null)

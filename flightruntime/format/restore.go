@@ -17,13 +17,20 @@ import (
 // restored is a type read from Parquet as it was when it was written, given its type in the stored schema. What does not fit together
 // stays as it is.
 func restored(t, stored arrow.DataType) arrow.DataType {
-	if e, ok := stored.(arrow.ExtensionType); ok && t.ID() != arrow.EXTENSION {
-		storage := restored(t, e.StorageType())
-		// JSON is bytes for arrow-go, though its extension is one of text.
-		if arrow.TypeEqual(storage, e.StorageType()) || storage.ID() == arrow.BINARY && e.StorageType().ID() == arrow.STRING {
-			return e
+	if e, ok := stored.(arrow.ExtensionType); ok {
+		known, isExtension := t.(arrow.ExtensionType)
+		if isExtension {
+			t = known.StorageType()
 		}
-		return storage
+		storage := restored(t, e.StorageType())
+		switch {
+		case arrow.TypeEqual(storage, e.StorageType()):
+			return e
+		case isExtension:
+			return known
+		default:
+			return storage
+		}
 	}
 	switch t := t.(type) {
 	case *arrow.TimestampType:
@@ -117,8 +124,6 @@ func converter(from, to arrow.DataType) conversion {
 	switch {
 	case from.ID() != arrow.EXTENSION && to.ID() == arrow.EXTENSION:
 		return extend
-	case from.ID() == arrow.BINARY && to.ID() == arrow.STRING:
-		return rename
 	case from.ID() == arrow.DECIMAL128 && to.ID() == arrow.DECIMAL32:
 		return narrowDecimals[int32]
 	case from.ID() == arrow.DECIMAL128 && to.ID() == arrow.DECIMAL64:
