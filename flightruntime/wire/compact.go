@@ -15,8 +15,10 @@ func needsCompact(dt arrow.DataType) bool {
 	switch dt := dt.(type) {
 	case arrow.BinaryViewDataType, *arrow.ListViewType, *arrow.LargeListViewType, *arrow.DenseUnionType, *arrow.SparseUnionType:
 		return true
-	case *arrow.DictionaryType, *arrow.RunEndEncodedType: // the values are shared by all slices
+	case *arrow.DictionaryType: // the values are shared by all slices
 		return false
+	case *arrow.RunEndEncodedType:
+		return needsCompact(dt.Encoded())
 	case arrow.ExtensionType:
 		return needsCompact(dt.StorageType())
 	case arrow.NestedType:
@@ -75,6 +77,8 @@ func compact(d arrow.ArrayData) arrow.ArrayData {
 	case *arrow.FixedSizeListType:
 		n := int64(dt.Len())
 		return rebuilt(d, []*memory.Buffer{validity(d)}, child(d, 0, int64(from)*n, int64(from+d.Len())*n))
+	case *arrow.RunEndEncodedType:
+		return compactRuns(d)
 	case *arrow.DenseUnionType:
 		return compactDenseUnion(d, dt)
 	case *arrow.SparseUnionType:
@@ -121,6 +125,18 @@ func compactDenseUnion(d arrow.ArrayData, dt *arrow.DenseUnionType) arrow.ArrayD
 		children[i] = child(d, i, r.from, r.to)
 	}
 	return rebuilt(d, []*memory.Buffer{nil, bufferOf(codes), bufferOf(offsets)}, children...)
+}
+
+// compactRuns is the runs that the rows are of, the first and the last cut to them.
+func compactRuns(d arrow.ArrayData) arrow.ArrayData {
+	runs := array.NewRunEndEncodedData(d.(*array.Data))
+	defer runs.Release()
+	first := int64(runs.GetPhysicalOffset())
+	values := child(d, 1, first, first+int64(runs.GetPhysicalLength()))
+	ends := runs.LogicalRunEndsArray(memory.DefaultAllocator)
+	defer ends.Release()
+	ends.Data().Retain()
+	return array.NewData(d.DataType(), d.Len(), []*memory.Buffer{nil}, []arrow.ArrayData{ends.Data(), values}, 0, 0)
 }
 
 // span is a range of a child's rows.

@@ -323,6 +323,47 @@ type closed struct{}
 
 func (closed) SendMsg(any) error { return io.EOF }
 
+// Slices of runs of what arrow-go's own writer fails on slices of.
+func TestSlicesOfRunsAreSent(t *testing.T) {
+	for _, c := range []struct {
+		values arrow.DataType
+		rows   string
+	}{
+		{arrow.ListViewOf(arrow.PrimitiveTypes.Int32), `[{"c":[1,2]},{"c":[1,2]},{"c":null},{"c":[]},{"c":[3]},{"c":[3]},{"c":[4,null]}]`},
+		{arrow.LargeListViewOf(arrow.BinaryTypes.StringView), `[{"c":["a"]},{"c":["a"]},{"c":null},{"c":[]},{"c":["more than twelve bytes"]},{"c":["b"]},{"c":["b"]}]`},
+		{arrow.BinaryTypes.StringView, `[{"c":"a"},{"c":"a"},{"c":null},{"c":""},{"c":"more than twelve bytes"},{"c":"more than twelve bytes"},{"c":"b"}]`},
+		{arrow.SparseUnionOf([]arrow.Field{{Name: "x", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, []arrow.UnionTypeCode{3}), `[{"c":[3,1]},{"c":[3,1]},{"c":[3,2]},{"c":[3,3]},{"c":[3,3]}]`},
+	} {
+		values := fromJSON(t, column(c.values), c.rows).Column(0)
+		ends := make([]int32, values.Len()) // runs of 1, 2, 3, ... rows
+		for i := range ends {
+			ends[i] = int32((i + 1) * (i + 2) / 2)
+		}
+		last := int64(ends[len(ends)-1])
+		b := array.NewInt32Builder(memory.DefaultAllocator)
+		b.AppendValues(ends, nil)
+		runs := array.NewRunEndEncodedArray(b.NewArray(), values, int(last), 0)
+		schema := column(runs.DataType())
+		batch := array.NewRecordBatch(schema, []arrow.Array{runs}, last)
+		for _, r := range [][2]int64{{0, last}, {0, 2}, {2, 5}, {last - 1, last}, {4, 4}} {
+			piece := batch.NewSlice(r[0], r[1])
+			chunks, err := all(NewReader(&received{messages: written(t, schema, nil, writeAll(piece))}, ReaderOptions{}))
+			if err != nil {
+				t.Fatalf("rows %v of runs of %s: %v", r, c.values, err)
+			}
+			got, want := rows(chunks)[0].Column(0), piece.Column(0)
+			if got.Len() != want.Len() {
+				t.Fatalf("rows %v of runs of %s: %d rows arrived", r, c.values, got.Len())
+			}
+			for i := range want.Len() {
+				if g, w := got.ValueStr(i), want.ValueStr(i); g != w {
+					t.Errorf("rows %v of runs of %s: row %d: expected %s, got %s", r, c.values, i, w, g)
+				}
+			}
+		}
+	}
+}
+
 // Slices of sparse unions, which arrow-go's own writer panics at.
 func TestSlicesOfSparseUnionsAreSent(t *testing.T) {
 	dt := arrow.SparseUnionOf([]arrow.Field{{Name: "x", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, []arrow.UnionTypeCode{3})
