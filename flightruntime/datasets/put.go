@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	jsonv2 "github.com/go-json-experiment/json"
+	"google.golang.org/grpc/status"
 
 	"github.com/flight-operator/flight-operator/api/v1alpha1"
 	"github.com/flight-operator/flight-operator/flightruntime"
@@ -309,11 +310,15 @@ func (o onItsWay) wait(ctx context.Context, r *receipt) error {
 // putError gives an error of a landing its kind.
 func putError(dataset string, err error) error {
 	var known *flightruntime.Error
+	var refused interface{ GRPCStatus() *status.Status } // by the reader of the stream
 	switch {
 	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, landing.ErrVolume), errors.Is(err, landing.ErrClosed):
 		return flightruntime.Errorf(flightruntime.KindUnavailable, "dataset %s: %w", dataset, err)
+	case errors.As(err, &refused):
+		s := refused.GRPCStatus()
+		return status.Errorf(s.Code(), "dataset %s: %s", dataset, s.Message())
 	default:
 		return callError(fmt.Errorf("dataset %s: %w", dataset, err))
 	}

@@ -159,13 +159,16 @@ func TestManyPutAtATime(t *testing.T) {
 func TestPutsThatAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t)
-	s.load(t, "one", appendable("trips", "ArrowFile", dir, "*.arrow"), inline("notes", "a\n1\n"))
+	s.load(t, "one", appendable("trips", "ArrowFile", dir, "*.arrow"), appendable("texts", "ArrowFile", t.TempDir(), "*.arrow"), inline("notes", "a\n1\n"))
 	if _, err := s.put(t, flightruntime.DescriptorForPath("trips"), numbers(1)); err != nil {
 		t.Fatal(err)
 	}
+	damaged := array.NewStringBuilder(memory.DefaultAllocator)
+	damaged.Append("\xff")
 	text := array.NewStringBuilder(memory.DefaultAllocator)
 	text.Append("x")
 	other := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.BinaryTypes.String}}, nil), []arrow.Array{text.NewArray()}, 1)
+	notUTF8 := array.NewRecordBatch(other.Schema(), []arrow.Array{damaged.NewArray()}, 1)
 	for name, tt := range map[string]struct {
 		d     *flightruntime.FlightDescriptor
 		batch arrow.RecordBatch
@@ -175,6 +178,7 @@ func TestPutsThatAreRefused(t *testing.T) {
 		"into a dataset that is read-only": {flightruntime.DescriptorForPath("notes"), numbers(1), flightruntime.ErrPrecondition, "access: Append"},
 		"into a dataset that there is not": {flightruntime.DescriptorForPath("trip"), numbers(1), flightruntime.ErrNotFound, `did you mean "trips"?`},
 		"of other columns":                 {flightruntime.DescriptorForPath("trips"), other, flightruntime.ErrInvalid, `"a": string`},
+		"that is not valid":                {flightruntime.DescriptorForPath("texts"), notUTF8, flightruntime.ErrInvalid, `dataset texts: message 2 of the stream: column "a": row 0 is not UTF-8`},
 		"with a command that is none":      {flightruntime.DescriptorForCommand([]byte("trips")), numbers(1), flightruntime.ErrInvalid, "expected JSON"},
 		"with a member that there is not":  {flightruntime.DescriptorForCommand([]byte(`{"dataset": "trips", "modes": "x"}`)), numbers(1), flightruntime.ErrInvalid, "expected JSON"},
 		"with an id that is too long":      {flightruntime.DescriptorForCommand(fmt.Appendf(nil, `{"dataset": "trips", "id": %q}`, strings.Repeat("x", maxPutID+1))), numbers(1), flightruntime.ErrInvalid, "at most 256"},
