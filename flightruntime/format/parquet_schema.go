@@ -64,16 +64,18 @@ func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
 }
 
 // readAsStored makes pqarrow read as what they are stored as those columns that it cannot decode to the types that it has for them: durations, which are
-// integers, and JSON, which is text. Function retype makes of them what they are.
-func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) {
+// integers, and JSON, which is text. Function retype makes of them what they are. It tells whether there are any.
+func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) (any bool) {
 	for i := range fields {
 		f := &fields[i]
-		readAsStored(f.Children, stored)
+		inside := readAsStored(f.Children, stored)
 		if f.Field == nil {
 			continue
 		}
 		field := *f.Field
 		switch {
+		case inside:
+			field.Type = ofChildren(field.Type, f.Children)
 		case field.Type.ID() == arrow.DURATION:
 			field.Type = arrow.PrimitiveTypes.Int64
 		case f.IsLeaf() && isJSON(stored.Column(f.ColIndex)):
@@ -81,7 +83,33 @@ func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) {
 		default:
 			continue
 		}
-		f.Field = &field
+		f.Field, any = &field, true
+	}
+	return any
+}
+
+// ofChildren is a nested type of what its children have become.
+func ofChildren(t arrow.DataType, children []pqarrow.SchemaField) arrow.DataType {
+	fields := make([]arrow.Field, len(children))
+	for i, c := range children {
+		fields[i] = *c.Field
+	}
+	switch t := t.(type) {
+	case *arrow.StructType:
+		return arrow.StructOf(fields...)
+	case *arrow.ListType:
+		return arrow.ListOfField(fields[0])
+	case *arrow.LargeListType:
+		return arrow.LargeListOfField(fields[0])
+	case *arrow.FixedSizeListType:
+		return arrow.FixedSizeListOfField(t.Len(), fields[0])
+	case *arrow.MapType:
+		entry := fields[0].Type.(*arrow.StructType)
+		m := arrow.MapOfFields(entry.Field(0), entry.Field(1))
+		m.KeysSorted = t.KeysSorted
+		return m
+	default:
+		return t
 	}
 }
 

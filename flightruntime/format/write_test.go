@@ -109,6 +109,8 @@ var types = []struct {
 	{&arrow.TimestampType{Unit: arrow.Nanosecond}, `["2024-01-01T00:00:00.000000001",null]`, ""},
 	{arrow.FixedWidthTypes.Duration_ms, `[5,null]`, ""},
 	{arrow.ListOf(arrow.FixedWidthTypes.Duration_s), `[[5],null]`, ""},
+	{arrow.FixedSizeListOf(2, arrow.FixedSizeListOf(1, arrow.FixedWidthTypes.Duration_ms)), `[[[5],null],null]`, ""}, // pqarrow puts in what null lists lack
+	{arrow.StructOf(nullable("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.FixedWidthTypes.Duration_us))), `[{"m":[{"key":"a","value":1}]},{"m":null}]`, ""},
 	{arrow.FixedWidthTypes.MonthInterval, `[{"months":1},null]`, "cannot be written as Parquet"},
 	{arrow.FixedWidthTypes.DayTimeInterval, `[{"days":1,"milliseconds":2},null]`, "cannot be written as Parquet"},
 	{arrow.FixedWidthTypes.MonthDayNanoInterval, `[{"months":1,"days":1,"nanoseconds":3},null]`, "cannot be written as Parquet"},
