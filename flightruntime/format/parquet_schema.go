@@ -166,9 +166,10 @@ func eachLeaf(fields []arrow.Field, stored *schema.Schema, of func(arrow.Field, 
 	})
 }
 
+// hasFields is true of types that have others inside. An extension is one type, whatever it is stored as.
 func hasFields(t arrow.DataType) bool {
-	_, ok := t.(arrow.NestedType)
-	return ok
+	_, nested := t.(arrow.NestedType)
+	return nested && t.ID() != arrow.EXTENSION
 }
 
 // eachField is the fields as a function makes them, which gets those inside of a type before the one of that type.

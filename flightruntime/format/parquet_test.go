@@ -152,6 +152,7 @@ s struct<x: extension<arrow.json[storage_type=utf8]> nullable>: {"x":1} {"x":nul
 func TestParquetTimesStoredAsINT96HaveNoZone(t *testing.T) {
 	const want = `n timestamp[ns]: 2017-07-14T02:40:00 (null)
 i int64: 7 (null)
+u extension<arrow.uuid>: 00000000-0000-0000-0000-000000000007 (null)
 z timestamp[ns]: 1970-01-01T00:00:00.000001 (null)
 m map<utf8, timestamp[ns], items_nullable>: [{"key":"k","value":"1970-01-01T00:00:00.000000001"}] (null)
 l list<element: timestamp[ns], nullable>: ["1970-01-01T00:00:00.000001",null] (null)

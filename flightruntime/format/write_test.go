@@ -111,6 +111,7 @@ var types = []struct {
 	{arrow.ListOf(arrow.FixedWidthTypes.Duration_s), `[[5],null]`, ""},
 	{arrow.FixedSizeListOf(2, arrow.FixedSizeListOf(1, arrow.FixedWidthTypes.Duration_ms)), `[[[5],null],null]`, ""}, // pqarrow puts in what null lists lack
 	{arrow.StructOf(nullable("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.FixedWidthTypes.Duration_us))), `[{"m":[{"key":"a","value":1}]},{"m":null}]`, ""},
+	{arrow.FixedSizeListOf(2, arrow.Null), `[[null,null],null]`, ""},
 	{arrow.FixedWidthTypes.MonthInterval, `[{"months":1},null]`, "cannot be written as Parquet"},
 	{arrow.FixedWidthTypes.DayTimeInterval, `[{"days":1,"milliseconds":2},null]`, "cannot be written as Parquet"},
 	{arrow.FixedWidthTypes.MonthDayNanoInterval, `[{"months":1,"days":1,"nanoseconds":3},null]`, "cannot be written as Parquet"},
