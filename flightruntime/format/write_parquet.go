@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
@@ -105,6 +106,9 @@ func checkFixedSizeLists(fields []arrow.Field, inStruct bool) error {
 		if t.ID() == arrow.FIXED_SIZE_LIST && !f.Nullable && inStruct {
 			return fmt.Errorf("field %s cannot be read where the struct that it is in is null, unless it is nullable, too", describe(f))
 		}
+		if list, ok := t.(*arrow.FixedSizeListType); ok && !canPad(list.Elem()) {
+			return fmt.Errorf("field %s cannot be read where it is null", describe(f))
+		}
 		if nested, ok := t.(arrow.NestedType); ok {
 			absent := t.ID() == arrow.STRUCT && (f.Nullable || inStruct)
 			if err := checkFixedSizeLists(nested.Fields(), absent); err != nil {
@@ -113,6 +117,25 @@ func checkFixedSizeLists(fields []arrow.Field, inStruct bool) error {
 		}
 	}
 	return nil
+}
+
+// canPad tells whether pqarrow can put in what a list of fixed size lacks in Parquet where it is null: it makes nulls of most types, and puts these and
+// what was read together, which it cannot where lists without values have no dictionary.
+func canPad(element arrow.DataType) bool {
+	err := contained(func() error {
+		array.MakeArrayOfNull(memory.DefaultAllocator, element, 1).Release()
+		return nil
+	})
+	return err == nil && !hasListsOfDictionaries(element, false)
+}
+
+func hasListsOfDictionaries(t arrow.DataType, inList bool) bool {
+	nested, ok := t.(arrow.NestedType)
+	if !ok {
+		return inList && t.ID() == arrow.DICTIONARY
+	}
+	_, list := t.(arrow.ListLikeType)
+	return slices.ContainsFunc(nested.Fields(), func(f arrow.Field) bool { return hasListsOfDictionaries(f.Type, inList || list) })
 }
 
 // newColumnEncoder is for a field whose first leaf is that one.

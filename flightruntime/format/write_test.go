@@ -112,6 +112,9 @@ var types = []struct {
 	{arrow.FixedSizeListOf(2, arrow.FixedSizeListOf(1, arrow.FixedWidthTypes.Duration_ms)), `[[[5],null],null]`, ""}, // pqarrow puts in what null lists lack
 	{arrow.StructOf(nullable("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.FixedWidthTypes.Duration_us))), `[{"m":[{"key":"a","value":1}]},{"m":null}]`, ""},
 	{arrow.FixedSizeListOf(2, arrow.Null), `[[null,null],null]`, ""},
+	{arrow.FixedSizeListOf(1, arrow.StructOf(nullable("n", arrow.Null))), `[[{"n":null}],null]`, `field "c": fixed_size_list<item: struct<n: null nullable>, nullable>[1] cannot be read where it is null`},
+	{arrow.FixedSizeListOf(1, arrow.ListOf(dictionaryOf(arrow.PrimitiveTypes.Int8, arrow.BinaryTypes.String))), `[[[]],null]`, "cannot be read where it is null"},
+	{arrow.FixedSizeListOf(1, dictionaryOf(arrow.PrimitiveTypes.Int8, arrow.BinaryTypes.String)), `[["a"],null]`, ""},
 	{arrow.FixedWidthTypes.MonthInterval, `[{"months":1},null]`, "cannot be written as Parquet"},
 	{arrow.FixedWidthTypes.DayTimeInterval, `[{"days":1,"milliseconds":2},null]`, "cannot be written as Parquet"},
 	{arrow.FixedWidthTypes.MonthDayNanoInterval, `[{"months":1,"days":1,"nanoseconds":3},null]`, "cannot be written as Parquet"},
