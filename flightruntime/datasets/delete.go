@@ -77,7 +77,7 @@ func (s *Service) delete(ctx context.Context, c caller, body []byte) ([][]byte, 
 	if _, err := s.catalog.Refresh(ctx, asked.Dataset); err != nil {
 		return nil, err
 	}
-	if len(removed) > 0 {
+	if len(removed) > 0 || asked.All {
 		place.forgetSchema()
 	}
 	return jsonResults(deleted{Dataset: asked.Dataset, Files: append([]string{}, removed...)})

@@ -30,6 +30,8 @@ type landingPlace struct {
 	mu sync.Mutex
 	// schema is that of the first put into a dataset that was empty, until there is a snapshot to go by.
 	schema *arrow.Schema
+	puts   int  // that were admitted and have not ended
+	tried  bool // whether anything of that schema may have landed
 }
 
 // closeTimeout is how long puts may go on landing in a place that the configuration no longer has.
@@ -101,14 +103,31 @@ func (p *landingPlace) close() {
 func (p *landingPlace) forgetSchema() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.schema = nil
+	p.schema, p.tried = nil, false
+}
+
+// landsSoon says that something of what was admitted may land from now on.
+func (p *landingPlace) landsSoon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tried = true
+}
+
+// ended ends what admit began. Puts that have landed nothing leave it to the next one which columns the dataset has.
+func (p *landingPlace) ended() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.puts--; p.puts == 0 && !p.tried {
+		p.schema = nil
+	}
 }
 
 func sameLanding(a, b config.Dataset) bool {
 	return a.Format == b.Format && a.Files != nil && b.Files != nil && *a.Files == *b.Files
 }
 
-// admit tells whether batches of a schema may land beside what is there: schema is that of the dataset, nil while it is empty.
+// admit tells whether batches of a schema may land beside what is there: schema is that of the dataset, nil while it is empty. If they may, the put
+// ends by ended.
 func (p *landingPlace) admit(put, dataset *arrow.Schema) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,10 +139,12 @@ func (p *landingPlace) admit(put, dataset *arrow.Schema) error {
 			return err
 		}
 		p.schema = put
+		p.puts++
 		return nil
 	}
 	if d := format.Difference("what is put", put, "the dataset", dataset); d != "" {
 		return fmt.Errorf("what is put must have the dataset's columns, but %s", d)
 	}
+	p.puts++
 	return nil
 }

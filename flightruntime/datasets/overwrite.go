@@ -30,6 +30,7 @@ type overwritten struct {
 func (s *Service) overwrite(
 	ctx context.Context, place *landingPlace, asked putRequest, schema *arrow.Schema, r *flightruntime.DataReader, w *flightruntime.MetadataWriter,
 ) error {
+	defer place.ended()
 	replacement, err := place.landing.Replace(ctx, asked.replacementID(ctx))
 	if err != nil {
 		return putError(asked.Dataset, err)
@@ -42,6 +43,7 @@ func (s *Service) overwrite(
 	if asked.Rows != nil && *asked.Rows != f.rows {
 		return flightruntime.Errorf(flightruntime.KindInvalid, "dataset %s: %d rows came, and the command announced %d: nothing was changed", asked.Dataset, f.rows, *asked.Rows)
 	}
+	place.landsSoon()
 	done, err := replacement.Commit(ctx)
 	if err != nil {
 		return putError(asked.Dataset, err)

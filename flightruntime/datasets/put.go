@@ -218,7 +218,9 @@ func (s *Service) land(ctx context.Context, place *landingPlace, asked putReques
 	defer cancel()
 	queue, taken := make(chan onItsWay, putWindow), make(chan error, 1)
 	go func() { // it may be waiting for the client when the call ends
-		taken <- take(ctx, place, asked, r, queue)
+		err := take(ctx, place, asked, r, queue)
+		place.ended()
+		taken <- err
 		close(queue)
 	}()
 	if err := s.acknowledge(ctx, asked.Dataset, queue, w); err != nil {
@@ -241,6 +243,7 @@ func take(ctx context.Context, place *landingPlace, asked putRequest, r *flightr
 		recordOf(ctx).moved(c)
 		next := onItsWay{receipt: receipt{Batch: n, Rows: c.Batch.NumRows()}}
 		if c.Batch.NumRows() > 0 {
+			place.landsSoon()
 			if next.pending, err = place.appender.Enqueue(ctx, c.Batch, asked.key(ctx, n)); err != nil {
 				return err
 			}

@@ -195,6 +195,45 @@ func TestPutsThatAreRefused(t *testing.T) {
 	}
 }
 
+// A put of which nothing lands does not say which columns the dataset has.
+func TestPutsThatLandNothingLeaveTheColumnsOpen(t *testing.T) {
+	damaged := array.NewStringBuilder(memory.DefaultAllocator)
+	damaged.Append("\xff")
+	text := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.BinaryTypes.String}}, nil)
+	notUTF8 := array.NewRecordBatch(text, []arrow.Array{damaged.NewArray()}, 1)
+	trips := flightruntime.DescriptorForPath("trips")
+	for name, first := range map[string]func(t *testing.T, s *served){
+		"without batches": func(t *testing.T, s *served) {
+			w, _, err := s.client.DoPut(t.Context(), trips, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"without rows": func(t *testing.T, s *served) {
+			if _, err := s.put(t, trips, notUTF8.NewSlice(0, 0)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"of what is not valid": func(t *testing.T, s *served) {
+			if _, err := s.put(t, trips, notUTF8); !errors.Is(err, flightruntime.ErrInvalid) {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t)
+			s.load(t, "one", appendable("trips", "Parquet", t.TempDir(), "*.parquet"))
+			first(t, s)
+			if _, err := s.put(t, trips, numbers(1)); err != nil {
+				t.Errorf("the put of other columns that followed: %v", err)
+			}
+		})
+	}
+}
+
 // TestAPutThatCannotLandEnds holds also for a client that does nothing but wait for its receipt.
 func TestAPutThatCannotLandEnds(t *testing.T) {
 	dir := t.TempDir()
