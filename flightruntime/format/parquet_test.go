@@ -83,11 +83,11 @@ bool8 extension<arrow.bool8>: true (null) false
 	leakless(t, format.Parquet, list)
 }
 
-// Metadata of a field come back where its dictionary does not, for Parquet has only those of text.
-func TestParquetKeepsMetadataOfDictionariesReadAsTheirValues(t *testing.T) {
+// Metadata of a field come back where its dictionary does not, for Parquet has only those of text, and so do those of elements.
+func TestParquetKeepsMetadataInside(t *testing.T) {
 	d := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.PrimitiveTypes.Int64}
 	f := arrow.Field{Name: "d", Type: d, Nullable: true, Metadata: arrow.NewMetadata([]string{"unit"}, []string{"m"})}
-	schema := arrow.NewSchema([]arrow.Field{f, {Name: "s", Type: arrow.StructOf(f), Nullable: true}}, nil)
+	schema := arrow.NewSchema([]arrow.Field{f, {Name: "s", Type: arrow.StructOf(f), Nullable: true}, {Name: "l", Type: arrow.ListOfField(f), Nullable: true}}, nil)
 	layout, err := lookup(t, format.Parquet).Inspect(t.Context(), objects("parquet", parquetOf(t, schema)), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +98,9 @@ func TestParquetKeepsMetadataOfDictionariesReadAsTheirValues(t *testing.T) {
 	}
 	if got := layout.Schema.Field(1).Type.(*arrow.StructType).Field(0); !got.Equal(want) {
 		t.Errorf("in a struct: expected %v, got %v", want, got)
+	}
+	if got := layout.Schema.Field(2).Type.(*arrow.ListType).ElemField().Metadata; !got.Equal(want.Metadata) {
+		t.Errorf("in a list: expected %v, got %v", want.Metadata, got)
 	}
 }
 

@@ -74,8 +74,8 @@ func narrower(t arrow.DecimalType) bool {
 
 func restoredField(f, stored arrow.Field) arrow.Field {
 	f.Type = restored(f.Type, stored.Type)
-	if stored.HasMetadata() && stored.Type.ID() == arrow.DICTIONARY && !isDictionary(f.Type) {
-		f.Metadata = merged(f.Metadata, stored.Metadata) // pqarrow keeps them but for dictionaries that are read as their values
+	if stored.HasMetadata() {
+		f.Metadata = merged(f.Metadata, stored.Metadata) // pqarrow drops those of a list's elements, and of dictionaries that are read as their values
 	}
 	return f
 }
