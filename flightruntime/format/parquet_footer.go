@@ -45,12 +45,19 @@ func readParquetFooter(o source.Object, r io.ReaderAt) (*footer, error) {
 	if err := checkStoredSchema(meta.KeyValueMetadata()); err != nil {
 		return nil, err
 	}
+	stored, err := hideExtensions(meta)
+	if err != nil {
+		return nil, err
+	}
 	manifest, err := pqarrow.NewSchemaManifest(meta.Schema, meta.KeyValueMetadata(), &pqarrow.ArrowReadProperties{})
 	if err != nil {
 		return nil, fmt.Errorf("its schema has no counterpart in Arrow: %w", undecodable(err))
 	}
 	found := &footer{version: o.Version(), meta: meta, fields: manifest.Fields}
-	if found.schema, err = schemaOf(meta, manifest); err != nil {
+	if stored == nil {
+		stored = manifest.OriginSchema
+	}
+	if found.schema, err = schemaOf(meta, stored); err != nil {
 		return nil, err
 	}
 	readAsStored(found.fields, meta.Schema)

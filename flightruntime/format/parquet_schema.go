@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
+	"github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -16,14 +20,14 @@ import (
 	"github.com/flight-operator/flight-operator/flightruntime/ipcguard"
 )
 
-// schemaOf is a Parquet file's Arrow schema, as pyarrow has it.
-func schemaOf(meta *metadata.FileMetaData, manifest *pqarrow.SchemaManifest) (*arrow.Schema, error) {
+// schemaOf is a Parquet file's Arrow schema, as pyarrow has it, given the one that Arrow stored beside it, or nil.
+func schemaOf(meta *metadata.FileMetaData, stored *arrow.Schema) (*arrow.Schema, error) {
 	read, err := pqarrow.FromParquet(meta.Schema, &pqarrow.ArrowReadProperties{}, meta.KeyValueMetadata())
 	if err != nil {
 		return nil, undecodable(err)
 	}
 	fields := eachLeaf(eachField(read.Fields(), withoutUnsetID), meta.Schema, leafOf)
-	if stored := manifest.OriginSchema; stored != nil && stored.NumFields() == len(fields) {
+	if stored != nil && stored.NumFields() == len(fields) {
 		for i := range fields {
 			fields[i] = restoredField(fields[i], stored.Field(i))
 		}
@@ -32,9 +36,38 @@ func schemaOf(meta *metadata.FileMetaData, manifest *pqarrow.SchemaManifest) (*a
 	return arrow.NewSchema(fields, &metadata), nil
 }
 
+// storedSchemaKey is where Arrow's writers store a schema in a Parquet file.
+const storedSchemaKey = "ARROW:schema"
+
+// hideExtensions takes the extensions out of the schema that Arrow stored in a Parquet file, which it returns as it was; nil if it has none. pqarrow
+// fails at those whose fields have metadata, and at JSON. We restore them, of which it reads the storage.
+func hideExtensions(meta *metadata.FileMetaData) (*arrow.Schema, error) {
+	kept := meta.KeyValueMetadata().FindValue(storedSchemaKey)
+	if kept == nil {
+		return nil, nil
+	}
+	data, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(*kept, "="))
+	if err != nil || !bytes.Contains(data, []byte(ipc.ExtensionTypeKeyName)) {
+		return nil, nil //nolint:nilerr // checkStoredSchema tells
+	}
+	stored, err := flight.DeserializeSchema(data, memory.DefaultAllocator)
+	if err != nil {
+		return nil, undecodable(err)
+	}
+	fields := eachField(stored.Fields(), func(f arrow.Field) arrow.Field {
+		if e, ok := f.Type.(arrow.ExtensionType); ok {
+			f.Type = e.StorageType()
+		}
+		return f
+	})
+	metadata := stored.Metadata()
+	*kept = base64.StdEncoding.EncodeToString(flight.SerializeSchema(arrow.NewSchema(fields, &metadata), memory.DefaultAllocator))
+	return stored, nil
+}
+
 // checkStoredSchema makes sure that pqarrow can read the schema that Arrow stored in a Parquet file, if it did: see ipcguard.Parse.
 func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
-	stored := metadata.FindValue("ARROW:schema")
+	stored := metadata.FindValue(storedSchemaKey)
 	if stored == nil {
 		return nil
 	}
@@ -115,8 +148,8 @@ func ofChildren(t arrow.DataType, children []pqarrow.SchemaField) arrow.DataType
 
 // textOfJSON is the text that JSON is read as, given the type that pqarrow has for it.
 func textOfJSON(t arrow.DataType) arrow.DataType {
-	if e, ok := t.(arrow.ExtensionType); ok && e.StorageType().ID() == arrow.LARGE_STRING {
-		return arrow.BinaryTypes.LargeString
+	if t.ID() == arrow.LARGE_STRING {
+		return t
 	}
 	return arrow.BinaryTypes.String
 }

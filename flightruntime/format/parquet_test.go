@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -148,6 +149,39 @@ s struct<x: extension<arrow.json[storage_type=utf8]> nullable>: {"x":1} {"x":nul
 			t.Errorf("%s: (-want +got):\n%s", name, d)
 		}
 		leakless(t, format.Parquet, list)
+	}
+}
+
+// Extensions come back where their fields have metadata of their own, which pqarrow fails at.
+func TestParquetExtensionsWithMetadata(t *testing.T) {
+	json, err := extensions.NewJSONType(arrow.BinaryTypes.String)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := arrow.NewMetadata([]string{"unit"}, []string{"m"})
+	for _, c := range []struct {
+		typ  arrow.ExtensionType
+		json string
+	}{{extensions.NewBool8Type(), `true`}, {extensions.NewUUIDType(), `"00000000-0000-0000-0000-000000000007"`}, {json, `"1"`}} {
+		t.Run(c.typ.ExtensionName(), func(t *testing.T) {
+			f := arrow.Field{Name: "x", Type: c.typ, Nullable: true, Metadata: unit}
+			schema := arrow.NewSchema([]arrow.Field{f, {Name: "s", Type: arrow.StructOf(f), Nullable: true}}, nil)
+			batch, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(fmt.Sprintf(`[{"x":%[1]s,"s":{"x":%[1]s}},{"x":null,"s":null}]`, c.json)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			table, err := read(t.Context(), lookup(t, format.Parquet), objects("parquet", written(t, format.Parquet, schema, batch)), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer table.Release()
+			if got := table.Schema().Fields(); !got[0].Equal(f) || !got[1].Type.(*arrow.StructType).Field(0).Equal(f) {
+				t.Errorf("expected %v, and in a struct, got %v", f, got)
+			}
+			if d := cmp.Diff(values(array.NewTableFromRecords(schema, []arrow.RecordBatch{batch})), values(table)); d != "" {
+				t.Errorf("(-written +read):\n%s", d)
+			}
+		})
 	}
 }
 
