@@ -98,7 +98,7 @@ func checkStoredSchema(metadata metadata.KeyValueMetadata) error {
 
 // readAsStored makes pqarrow read as what they are stored as those columns that it cannot decode to the types that it has for them: durations, which are
 // integers, and JSON, which is text. Function retype makes of them what they are. It tells whether there are any.
-func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) (any bool) {
+func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) (changed bool) {
 	for i := range fields {
 		f := &fields[i]
 		inside := readAsStored(f.Children, stored)
@@ -116,9 +116,9 @@ func readAsStored(fields []pqarrow.SchemaField, stored *schema.Schema) (any bool
 		default:
 			continue
 		}
-		f.Field, any = &field, true
+		f.Field, changed = &field, true
 	}
-	return any
+	return changed
 }
 
 // ofChildren is a nested type of what its children have become.
