@@ -80,33 +80,40 @@ func TestMetadataGoWithTheFirstRowsOfABatch(t *testing.T) {
 func TestPiecesOfABatchAreItsMessages(t *testing.T) {
 	schema := column(arrow.BinaryTypes.String)
 	batch := fromJSON(t, schema, "["+strings.Repeat(`{"c":"red"},`, 5000)+`{"c":"`+strings.Repeat("x", 6<<10)+`"}]`) // rows are not alike
-	for _, b := range []arrow.RecordBatch{batch, batch.NewSlice(0, 1), batch.NewSlice(0, 0)} {
+	numbers := array.NewInt64Builder(memory.DefaultAllocator)
+	numbers.AppendValues(make([]int64, 2<<20), nil)
+	large := array.NewRecordBatch(column(arrow.PrimitiveTypes.Int64), []arrow.Array{numbers.NewArray()}, 2<<20)
+	for _, c := range []struct {
+		batch arrow.RecordBatch
+		limit int
+		opts  []WriterOption
+	}{{batch, 8 << 10, nil}, {batch.NewSlice(0, 1), 8 << 10, nil}, {batch.NewSlice(0, 0), 8 << 10, nil}, {large, noLimit, nil}, {large, noLimit, []WriterOption{WithLargeMessage()}}} {
 		var whole, single encoded
-		w, err := NewWriter(&whole, schema, 8<<10)
+		w, err := NewWriter(&whole, c.batch.Schema(), c.limit, c.opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer w.Close()
-		if err := w.Write(b); err != nil {
+		if err := w.Write(c.batch); err != nil {
 			t.Fatal(err)
 		}
-		if w, err = NewWriter(&single, schema, 8<<10); err != nil {
+		if w, err = NewWriter(&single, c.batch.Schema(), c.limit, c.opts...); err != nil {
 			t.Fatal(err)
 		}
 		defer w.Close()
 		n := 1
-		for piece := range w.Pieces(b) {
+		for piece := range w.Pieces(c.batch) {
 			if err := w.Write(piece); err != nil {
 				t.Fatal(err)
 			}
 			if n++; len(single.messages) != n {
-				t.Fatalf("piece %d of %d rows is %d messages", n-1, b.NumRows(), len(single.messages)-n+2)
+				t.Fatalf("piece %d of %d rows is %d messages", n-1, c.batch.NumRows(), len(single.messages)-n+2)
 			}
 		}
 		if !slices.EqualFunc(whole.messages, single.messages, bytes.Equal) {
-			t.Errorf("%d rows: %d messages of the batch, %d of its pieces, or others", b.NumRows(), len(whole.messages), len(single.messages))
+			t.Errorf("%d rows: %d messages of the batch, %d of its pieces, or others", c.batch.NumRows(), len(whole.messages), len(single.messages))
 		}
-		for range w.Pieces(b) {
+		for range w.Pieces(c.batch) {
 			break // whoever has enough gets no more
 		}
 	}
