@@ -51,11 +51,12 @@ def curves():
         Curve("message", "Size of a message", "KiB a message", [
             (kib, Message(f"curve-message-{kib}", "", get("", None).figures, name="f64", file=lambda d: d.floats(), bytes=kib << 10, times=2))
             for kib in (32, 128, 512, 1024)],
-            "CPU time: what a message costs on either side, whatever its size, is paid more often the smaller messages are."),
+            "CPU time: what a message costs on either side, whatever its size, is paid more often the smaller messages are. All are of one size here, so that clients "
+            "keep less of their memory."),
         Curve("batch", "Size of the record batches that are served", "rows a batch (64 bytes each)", [
             (rows, get(f"curve-batch-{rows}", lambda d, r=rows: d.floats_batched(r), times=2)) for rows in (1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20)],
-            "CPU time of the client for what each message costs: ours puts small batches together and cuts large ones, to messages of about 2 MiB; pyarrow's server sends "
-            "them as they are."),
+            "CPU time of the client for what each message costs, and for memory that it does not keep: ours puts small batches together and cuts large ones, to messages of "
+            "about 2 MiB and a large one; pyarrow's server sends them as they are."),
         Curve("columns", "Columns, of 320 MB in batches of 4 MiB", "columns", [
             (n, get(f"curve-columns-{n}", lambda d, n=n: d.floats_wide(n), times=2)) for n in (1, 4, 16, 64, 256, 1024)],
             "The client's CPU time for each buffer of each message: ours cuts wide batches below the 4 MiB that clients in Go and Rust take, the metadata included, and so "
