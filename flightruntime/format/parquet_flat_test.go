@@ -279,7 +279,7 @@ func TestParquetDamagedPages(t *testing.T) {
 		shape := randomShape(r)
 		shape.codec = compress.Codecs.Uncompressed // any byte reaches the decoder
 		data := []byte(shape.write(t, array.NewRecordBatch(schema, columns, rows)))
-		for range 150 {
+		for range 60 {
 			damaged := bytes.Clone(data)
 			for range 1 + r.IntN(3) {
 				damaged[4+r.IntN(len(data)-12)] = byte(r.IntN(256))
