@@ -65,16 +65,15 @@ func (j *joiner) begin() error {
 
 // add writes a batch, or keeps it for the next.
 func (j *joiner) add(batch arrow.RecordBatch) error {
+	size := wire.BatchBytes(batch)
 	if !j.able {
-		return j.writer.Write(batch)
+		return j.pass(batch, size)
 	}
 	if len(j.waiting) > 0 && !sameDictionaries(j.waiting[0], batch) {
 		if err := j.flush(); err != nil {
 			return err
 		}
 	}
-	size := wire.BatchBytes(batch)
-	j.since += size
 	switch {
 	case j.early && j.bytes+size <= j.large:
 		j.wait(batch, size)
@@ -92,6 +91,12 @@ func (j *joiner) add(batch arrow.RecordBatch) error {
 		j.wait(batch, size)
 		return nil
 	}
+	return j.pass(batch, size)
+}
+
+// pass writes a batch as it is.
+func (j *joiner) pass(batch arrow.RecordBatch, size int64) error {
+	j.since += size
 	return j.writer.Write(batch)
 }
 
@@ -99,6 +104,7 @@ func (j *joiner) wait(batch arrow.RecordBatch, size int64) {
 	batch.Retain()
 	j.waiting = append(j.waiting, batch)
 	j.bytes += size
+	j.since += size
 }
 
 // fill makes the large message full with as many rows of a batch as go into it, which are not all, and goes on with the others.
@@ -106,7 +112,7 @@ func (j *joiner) fill(batch arrow.RecordBatch, size int64) error {
 	rows, room := batch.NumRows(), j.large-j.bytes
 	if size/rows >= room {
 		if len(j.waiting) == 0 {
-			return j.writer.Write(batch)
+			return j.pass(batch, size)
 		}
 		if err := j.flush(); err != nil {
 			return err
