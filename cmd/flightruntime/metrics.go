@@ -96,6 +96,11 @@ func (c healthCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// tell collects a number.
+func tell(out chan<- prometheus.Metric, d *prometheus.Desc, kind prometheus.ValueType, n int64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
+}
+
 var (
 	connections         = prometheus.NewDesc("flight_connections", "Connections of clients that are open.", nil, nil)
 	connectionsLimit    = prometheus.NewDesc("flight_connections_limit", "Connections that may be open.", nil, nil)
@@ -115,16 +120,13 @@ func (c connectionCollector) Describe(descs chan<- *prometheus.Desc) {
 }
 
 func (c connectionCollector) Collect(out chan<- prometheus.Metric) {
-	tell := func(d *prometheus.Desc, kind prometheus.ValueType, n int64) {
-		out <- prometheus.MustNewConstMetric(d, kind, float64(n))
-	}
 	t := c.server.Traffic()
-	tell(connections, prometheus.GaugeValue, t.Open)
-	tell(connectionsLimit, prometheus.GaugeValue, t.Limit)
-	tell(connectionsAccepted, prometheus.CounterValue, t.Accepted)
-	tell(connectionsRefused, prometheus.CounterValue, t.Refused)
-	tell(receivedBytes, prometheus.CounterValue, t.Received)
-	tell(sentBytes, prometheus.CounterValue, t.Sent)
+	tell(out, connections, prometheus.GaugeValue, t.Open)
+	tell(out, connectionsLimit, prometheus.GaugeValue, t.Limit)
+	tell(out, connectionsAccepted, prometheus.CounterValue, t.Accepted)
+	tell(out, connectionsRefused, prometheus.CounterValue, t.Refused)
+	tell(out, receivedBytes, prometheus.CounterValue, t.Received)
+	tell(out, sentBytes, prometheus.CounterValue, t.Sent)
 }
 
 var (
@@ -148,22 +150,20 @@ func (c cacheCollector) Describe(descs chan<- *prometheus.Desc) {
 
 func (c cacheCollector) Collect(out chan<- prometheus.Metric) {
 	for mode, usable := range c.catalog.Usable() {
-		value := 0.
+		n := int64(0)
 		if usable {
-			value = 1
+			n = 1
 		}
-		out <- prometheus.MustNewConstMetric(cacheUsable, prometheus.GaugeValue, value, string(mode))
+		tell(out, cacheUsable, prometheus.GaugeValue, n, string(mode))
 	}
 	for _, s := range c.catalog.CacheStats() {
-		tell := func(d *prometheus.Desc, kind prometheus.ValueType, n int64) {
-			out <- prometheus.MustNewConstMetric(d, kind, float64(n), string(s.Mode))
-		}
-		tell(cacheBytes, prometheus.GaugeValue, s.Bytes)
-		tell(cacheLimit, prometheus.GaugeValue, s.Limit)
-		tell(cacheHits, prometheus.CounterValue, s.Hits)
-		tell(cacheMisses, prometheus.CounterValue, s.Misses)
-		tell(cacheEvictions, prometheus.CounterValue, s.Evictions)
-		tell(cacheFailures, prometheus.CounterValue, s.Failures)
+		mode := string(s.Mode)
+		tell(out, cacheBytes, prometheus.GaugeValue, s.Bytes, mode)
+		tell(out, cacheLimit, prometheus.GaugeValue, s.Limit, mode)
+		tell(out, cacheHits, prometheus.CounterValue, s.Hits, mode)
+		tell(out, cacheMisses, prometheus.CounterValue, s.Misses, mode)
+		tell(out, cacheEvictions, prometheus.CounterValue, s.Evictions, mode)
+		tell(out, cacheFailures, prometheus.CounterValue, s.Failures, mode)
 	}
 }
 

@@ -2,13 +2,13 @@ package cache
 
 import (
 	"slices"
-	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/flight-operator/flight-operator/flightruntime/wire"
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 )
 
 // joiner puts small batches that follow one another together, up to the size of a message: what a message costs a server and its client is paid
@@ -199,20 +199,9 @@ func concatenate(pieces []arrow.Array) (arrow.Array, error) {
 // than to join saves. Batches of an Arrow file have, as long as it does not replace them.
 func sameDictionaries(a, b arrow.RecordBatch) bool {
 	for i, column := range a.Columns() {
-		if d, ok := column.(*array.Dictionary); ok && !sameMemory(d.Dictionary().Data(), b.Column(i).(*array.Dictionary).Dictionary().Data()) {
+		if _, ok := column.(*array.Dictionary); ok && !arrowmem.Same(arrowmem.DictionaryOf(column.Data()), arrowmem.DictionaryOf(b.Column(i).Data())) {
 			return false
 		}
 	}
 	return true
-}
-
-func sameMemory(a, b arrow.ArrayData) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.Len() == b.Len() && a.Offset() == b.Offset() &&
-		slices.EqualFunc(a.Buffers(), b.Buffers(), func(a, b *memory.Buffer) bool {
-			return a == b || a != nil && b != nil && a.Len() == b.Len() && unsafe.SliceData(a.Bytes()) == unsafe.SliceData(b.Bytes())
-		}) &&
-		slices.EqualFunc(a.Children(), b.Children(), sameMemory)
 }

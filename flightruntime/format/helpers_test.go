@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/flight-operator/flight-operator/flightruntime/format"
@@ -306,4 +307,21 @@ func parquetWriter(t testing.TB, schema *arrow.Schema, to io.Writer) *pqarrow.Fi
 		t.Fatal(err)
 	}
 	return w
+}
+
+// parquetAs is a Parquet file of a batch, written with these properties.
+func parquetAs(t testing.TB, batch arrow.RecordBatch, props *parquet.WriterProperties, arrowProps pqarrow.ArrowWriterProperties) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := pqarrow.NewFileWriter(batch.Schema(), &b, props, arrowProps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

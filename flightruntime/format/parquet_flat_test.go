@@ -155,21 +155,10 @@ func randomShape(r *rand.Rand) parquetShape {
 
 func (s parquetShape) write(t testing.TB, batch arrow.RecordBatch) string {
 	t.Helper()
-	var b bytes.Buffer
-	w, err := pqarrow.NewFileWriter(batch.Schema(), &b, parquet.NewWriterProperties(
+	return parquetAs(t, batch, parquet.NewWriterProperties(
 		parquet.WithCompression(s.codec), parquet.WithDataPageVersion(s.version), parquet.WithDictionaryDefault(s.dictionary), parquet.WithDictionaryPageSizeLimit(s.limit),
 		parquet.WithDataPageSize(s.page), parquet.WithMaxRowGroupLength(s.rows), parquet.WithBatchSize(64), parquet.WithEncoding(s.encoding),
 	), pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Write(batch); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }
 
 // byPqarrow is a column of a Parquet file as pqarrow reads it, shown value by value.

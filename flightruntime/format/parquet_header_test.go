@@ -1,7 +1,6 @@
 package format_test
 
 import (
-	"bytes"
 	"fmt"
 	"runtime"
 	"strings"
@@ -25,19 +24,8 @@ func oneText(t *testing.T, text string) []byte {
 	b.Field(0).(*array.StringBuilder).Append(text)
 	batch := b.NewRecordBatch()
 	defer batch.Release()
-	var file bytes.Buffer
-	w, err := pqarrow.NewFileWriter(batch.Schema(), &file, parquet.NewWriterProperties(
-		parquet.WithMaxStatsSize(8<<20), parquet.WithDictionaryDefault(false), parquet.WithCompression(compress.Codecs.Zstd)), pqarrow.DefaultWriterProps())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Write(batch); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return file.Bytes()
+	return []byte(parquetAs(t, batch, parquet.NewWriterProperties(
+		parquet.WithMaxStatsSize(8<<20), parquet.WithDictionaryDefault(false), parquet.WithCompression(compress.Codecs.Zstd)), pqarrow.DefaultWriterProps()))
 }
 
 // The header of a page may be nearly all that a column has.

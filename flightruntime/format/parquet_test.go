@@ -277,18 +277,7 @@ func encryptedParquet(t *testing.T, batch arrow.RecordBatch) string {
 	t.Helper()
 	key := strings.Repeat("k", 16)
 	props := parquet.NewWriterProperties(parquet.WithEncryptionProperties(parquet.NewFileEncryptionProperties(key, parquet.WithPlaintextFooter())))
-	var b bytes.Buffer
-	w, err := pqarrow.NewFileWriter(batch.Schema(), &b, props, pqarrow.DefaultWriterProps())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Write(batch); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
+	return parquetAs(t, batch, props, pqarrow.DefaultWriterProps())
 }
 
 func TestParquetWideRowsMakeSmallBatches(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/flight-operator/flight-operator/flightruntime/source"
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 )
 
 // fits makes sure that an object's own schema is still the one it had when the layout was made.
@@ -49,7 +50,7 @@ func retype(mem memory.Allocator, data arrow.ArrayData, t arrow.DataType) (arrow
 	if !sameLayout(data.DataType(), t) {
 		return nil, fmt.Errorf("expected %s, got %s", typeName(t), typeName(data.DataType()))
 	}
-	if isDictionary(t) && data.Len() == 0 && dictionaryOf(data) == nil {
+	if isDictionary(t) && data.Len() == 0 && arrowmem.DictionaryOf(data) == nil {
 		none := array.MakeArrayOfNull(memory.DefaultAllocator, t, 0) // pqarrow leaves the dictionary out where lists have no values
 		defer none.Release()
 		none.Data().Retain()
@@ -82,7 +83,7 @@ func retype(mem memory.Allocator, data arrow.ArrayData, t arrow.DataType) (arrow
 func renamed(data arrow.ArrayData, t arrow.DataType, children []arrow.ArrayData) (arrow.ArrayData, error) {
 	out := array.NewData(t, data.Len(), data.Buffers(), children, data.NullN(), data.Offset())
 	if isDictionary(data.DataType()) {
-		dictionary := dictionaryOf(data)
+		dictionary := arrowmem.DictionaryOf(data)
 		if dictionary == nil {
 			out.Release()
 			return nil, errDamaged
@@ -90,12 +91,6 @@ func renamed(data arrow.ArrayData, t arrow.DataType, children []arrow.ArrayData)
 		out.SetDictionary(dictionary)
 	}
 	return out, nil
-}
-
-// dictionaryOf is the dictionary of an array that should have one; nil if it has none.
-func dictionaryOf(data arrow.ArrayData) *array.Data {
-	dictionary, _ := data.Dictionary().(*array.Data)
-	return dictionary
 }
 
 // sameLayout is true if bytes laid out for one type, children apart, are laid out for the other too.

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 	"github.com/flight-operator/flight-operator/internal/text"
 )
 
@@ -22,14 +23,6 @@ const (
 	// ValidateLayout compares lengths alone, without a look at values. It is for senders that one trusts.
 	ValidateLayout
 )
-
-// dictionaryOf is the dictionary of a dictionary array, else nil.
-func dictionaryOf(data arrow.ArrayData) arrow.ArrayData {
-	if d, ok := data.Dictionary().(*array.Data); ok && d != nil {
-		return d
-	}
-	return nil
-}
 
 // checkArray makes sure that an array holds together, for offsets and indices that point outside would otherwise be found by whoever uses
 // it, in whatever way; children included, dictionaries not: they are arrays of their own, that many share.
@@ -393,7 +386,7 @@ func runEnds[T int16 | int32 | int64](c *check, rows int64) error {
 
 func (c *check) dictionary(dt *arrow.DictionaryType) error {
 	values := 0
-	dictionary := dictionaryOf(c.ArrayData)
+	dictionary := arrowmem.DictionaryOf(c.ArrayData)
 	if dictionary != nil {
 		values = dictionary.Len()
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/flight-operator/flight-operator/internal/arrowmem"
 )
 
 // alikeDictionaries are those of the batch before that hold numbers with a point or text. arrow-go takes a dictionary for one that it has sent if
@@ -37,7 +39,7 @@ func (l *alikeDictionaries) release() {
 // mistaken is true of dictionaries that arrow-go takes for equal, as far as both go, and that are not.
 func mistaken(a, b arrow.ArrayData) bool {
 	n := int64(min(a.Len(), b.Len()))
-	if a == b || n == 0 {
+	if n == 0 || arrowmem.Same(a, b) {
 		return false
 	}
 	left, right := array.MakeFromData(a), array.MakeFromData(b)
@@ -74,7 +76,7 @@ func integersOf(dt arrow.DataType) arrow.DataType {
 }
 
 func appendAlike(to []arrow.ArrayData, d arrow.ArrayData) []arrow.ArrayData {
-	if dictionary, ok := d.Dictionary().(*array.Data); ok && dictionary != nil {
+	if dictionary := arrowmem.DictionaryOf(d); dictionary != nil {
 		if holds(dictionary.DataType(), isApproximate) {
 			to = append(to, dictionary)
 		}

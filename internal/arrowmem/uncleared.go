@@ -1,4 +1,4 @@
-// Package arrowmem has allocators of memory for Arrow.
+// Package arrowmem has allocators of memory for Arrow, and looks at the memory that arrays lie in.
 package arrowmem
 
 import (
